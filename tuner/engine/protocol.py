@@ -1,0 +1,94 @@
+"""The one narrow door to a serving engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import Field
+
+from tuner.engine.workload import Workload
+from tuner.space.assignment import Assignment
+from tuner.space.parameter import Parameter
+from tuner.spec.model import Payload, Scalar
+from tuner.value import Value
+
+__all__ = ["Endpoint", "Engine", "HttpRequest", "Launch", "Ports"]
+
+
+class Ports(Value):
+    """Loopback ports reserved for one server."""
+
+    http: int
+    grpc: int
+    metrics: int
+
+
+class Endpoint(Value):
+    """Where a started server answers."""
+
+    host: str
+    ports: Ports
+
+
+class Launch(Value):
+    """How one server process is started: an argument vector (never a shell line) in its own folder.
+
+    ``environment`` is the whole environment of the process, nothing is inherited. ``files`` are written below the
+    trial's folder before the start, by relative path.
+    """
+
+    argv: tuple[str, ...]
+    environment: dict[str, str]
+    endpoint: Endpoint
+
+
+class HttpRequest(Value):
+    """One request, prepared in advance: bytes on the hot path, no JSON."""
+
+    method: str = "POST"
+    path: str
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: bytes = b""
+
+
+class Engine(Protocol):
+    """One serving engine. Implementations hold no state about a server that is running."""
+
+    name: str
+
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Everything this engine lets a user tune: domain, the engine's own default, where it lands."""
+        ...
+
+    def conflicts(self, assignment: Assignment) -> tuple[str, ...]:
+        """Why this engine cannot run the assignment; empty where it can."""
+        ...
+
+    def read(self, workload: Workload) -> Mapping[str, Scalar]:
+        """The values that the workload has now of this engine's own parameters; a default where it says nothing."""
+        ...
+
+    def apply(self, assignment: Assignment, workload: Workload) -> Workload:
+        """The workload with this engine's own parameters set. Idempotent; touches nothing else."""
+        ...
+
+    def launch(self, workload: Workload, model: Path, folder: Path, ports: Ports) -> Launch:
+        """Prepare ``folder`` (model repository, configuration) and say how the server is started on this machine.
+
+        Raises UserError where the model cannot be served by this engine.
+        """
+        ...
+
+    def ready(self, endpoint: Endpoint) -> bool:
+        """Does the server answer that it, and the model in it, are ready? Never raises."""
+        ...
+
+    def requests(self, payload: Payload, folder: Path) -> tuple[HttpRequest, ...]:
+        """One prepared request for each sample in ``folder``. UserError for a sample that does not fit the inputs."""
+        ...
+
+    def statistics(self, endpoint: Endpoint) -> Mapping[str, float]:
+        """The server's own counters, by name; empty where it does not answer."""
+        ...

@@ -1,0 +1,68 @@
+"""What was measured of one configuration: facts with their uncertainty."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tuner.load.protocol import LoadResult
+from tuner.value import Value
+
+__all__ = ["Capacity", "Interval", "Judgement", "LoadPoint", "Measurement"]
+
+
+class Judgement(StrEnum):
+    """What one load says about the SLO. INVALID: the load generator was the bottleneck, so it says nothing."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    UNDECIDED = "undecided"
+    INVALID = "invalid"
+
+
+class Interval(Value):
+    """A value with the interval around it, at the confidence that the owner states."""
+
+    value: float
+    low: float
+    high: float
+
+
+class LoadPoint(Value):
+    """One point of the load-latency curve, with its reason."""
+
+    rate: float
+    judgement: Judgement
+    reason: str
+    latency: dict[str, float]
+    """Seconds by percentile (``p50``, ``p90``, ``p99`` … and each percentile of the SLO)."""
+    lateness_p99: float
+    """How late the generator itself sent, in seconds."""
+    result: LoadResult
+
+
+class Capacity(Value):
+    """The largest rate (requests per second) that met the SLO, between the last pass and the first failure."""
+
+    rate: Interval
+
+
+class Measurement(Value):
+    """Everything measured of one configuration in one trial."""
+
+    capacity: Capacity | None
+    """``None`` where not even the lowest load met the SLO."""
+    curve: tuple[LoadPoint, ...]
+    at_rate: LoadPoint | None = None
+    """The point at the objective's stated rate, where the goal is about latency."""
+    unloaded: dict[str, float] = Field(default_factory=dict)
+    """Seconds by percentile at a load that queues nothing: a tight SLO is told apart from a slow server."""
+    warm_up: float
+    """Seconds of load before anything counted."""
+    elapsed: float
+    statistics: dict[str, float] = Field(default_factory=dict)
+    """The engine's own counters after the load."""
+    peak_memory: int | None = None
+    """Bytes."""
+    cpu_seconds: float | None = None
