@@ -72,7 +72,7 @@ class Verdict(Value):
 
 
 class PolicyEngine(Protocol):
-    """Evaluates policies. Fails closed: any fault is a denying Verdict with id ``policy.engine``, never an exception."""
+    """Evaluates policies. Fails closed: a fault is a denying Verdict with id ``policy.engine``, never an exception."""
 
     name: str
 
