@@ -1,0 +1,60 @@
+# Two commands do everything: `make demo` (the main job on this machine) and `make test`.
+# Everything is installed into .venv and a cache outside the checkout ($XDG_CACHE_HOME/tuner or ~/.cache/tuner).
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+TUNER  := $(BIN)/tuner
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint policy-test soak bench-demo docs lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/bin/python:
+	@sh testbed/venv.sh "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.run: requirements/tuner.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing tuner into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/tuner.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.run
+	@echo "installing the test tools into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(VENV)/.run ## The main job on this machine: a committed spec becomes a tested, policy-checked pull request
+	@$(BIN)/python -m testbed.demo
+
+test: $(VENV)/.dev lint policy-test ## Every check and every test
+	@$(BIN)/python -m pytest
+
+unit: $(VENV)/.dev ## The tests that need no outside part, in seconds
+	@$(BIN)/python -m pytest -m "not real and not campaign and not soak"
+
+lint: $(VENV)/.dev ## Format, lint, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+policy-test: $(VENV)/.dev ## Format, check, test and lint the policies with the real OPA
+	@$(BIN)/python -m testbed.policies
+
+soak: $(VENV)/.dev ## The long counts, resumable; writes bench/results/soak.json
+	@$(BIN)/python -m bench.soak
+
+bench-demo: $(VENV)/.dev ## Where a campaign's time goes; writes bench/results/demo.json
+	@$(BIN)/python -m bench.demo
+
+docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
+	@$(BIN)/python -m tuner.spec.reference docs/spec.md
+
+lock: $(VENV)/.dev ## Pin every dependency with its hashes
+	@sh requirements/lock.sh
+
+clean: ## Remove the environment of this checkout (the cache stays)
+	rm -rf $(VENV)

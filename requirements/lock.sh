@@ -1,0 +1,10 @@
+#!/bin/sh
+# Pin every dependency with its hashes, and name no registry: sh requirements/lock.sh
+set -eu
+compile() {
+    .venv/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
+        --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"
+}
+compile --extra build pyproject.toml -o requirements/tuner.txt
+compile --extra build --extra dev pyproject.toml -c requirements/tuner.txt -o requirements/dev.txt
+compile requirements/triton.in -o requirements/triton.txt
