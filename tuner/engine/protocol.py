@@ -33,10 +33,9 @@ class Endpoint(Value):
 
 
 class Launch(Value):
-    """How one server process is started: an argument vector (never a shell line) in its own folder.
+    """How one server process is started: an argument vector (never a shell line) with the trial's folder as cwd.
 
-    ``environment`` is the whole environment of the process, nothing is inherited. ``files`` are written below the
-    trial's folder before the start, by relative path.
+    ``environment`` is the whole environment of the process, nothing is inherited.
     """
 
     argv: tuple[str, ...]
@@ -45,12 +44,22 @@ class Launch(Value):
 
 
 class HttpRequest(Value):
-    """One request, prepared in advance: bytes on the hot path, no JSON."""
+    """One request, prepared in advance: bytes on the hot path, no JSON.
+
+    ``answer_bytes`` is the exact length of a good answer's body. Only a 200 of that length is an answer; any other is
+    a failure ("wrong shape"). Where it is ``None`` the engine cannot know it beforehand: the length of the first 200
+    of a warm-up is then what a good answer looks like (``expecting``).
+    """
 
     method: str = "POST"
     path: str
     headers: dict[str, str] = Field(default_factory=dict)
     body: bytes = b""
+    answer_bytes: int | None = None
+
+    def expecting(self, length: int) -> HttpRequest:
+        """The same request, with the length of a good answer as learnt from one."""
+        return self.model_copy(update={"answer_bytes": length})
 
 
 class Engine(Protocol):
