@@ -1,0 +1,190 @@
+"""What happens in a campaign, as the ledger records it: one frozen value an event, in the order of the pipeline.
+
+An outside effect has two events: one before it (``…-started``, ``…-intended``) and one after it, so that a killed
+process knows at its next start what it had begun and what it had finished.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from tuner.policy.model import PolicyInput, Verdict
+from tuner.recommendation.confirm import Block, BlockResult
+from tuner.recommendation.model import Recommendation
+from tuner.space.assignment import Assignment
+from tuner.trial.outcome import Trial
+from tuner.value import Value
+
+__all__ = [
+    "BlockFinished",
+    "BlockStarted",
+    "CampaignEnded",
+    "CampaignStarted",
+    "Event",
+    "Judged",
+    "ProposalIntended",
+    "PullRequestChanged",
+    "Recommended",
+    "SearchEnded",
+    "StepFinished",
+    "StepStarted",
+    "TrialFinished",
+    "TrialStarted",
+    "event_of",
+]
+
+StepName = Literal["prepare", "search", "confirm", "report", "propose"]
+Result = Literal["proposed", "kept-baseline", "denied", "declined-before", "failed"]
+
+
+class CampaignStarted(Value):
+    """Everything the campaign rests on, by digest. ``inputs`` maps a path in the repository to its blob's digest."""
+
+    kind: Literal["campaign-started"] = "campaign-started"
+    service: str
+    spec_path: str
+    spec_commit: str
+    base_branch: str
+    base_commit: str
+    inputs: dict[str, str]
+    engine: str
+    backend: str
+    policy_revision: str
+    space_size: int | None
+    baseline: Assignment
+    baseline_workload: str
+    seed: int
+    tuner: str
+    machine: str
+    trace: str = ""
+
+
+class StepStarted(Value):
+    """A step begins, for the first time or again after a crash."""
+
+    kind: Literal["step-started"] = "step-started"
+    step: StepName
+
+
+class StepFinished(Value):
+    """A step is complete and is not run again. ``seconds`` counts this run of it only."""
+
+    kind: Literal["step-finished"] = "step-finished"
+    step: StepName
+    seconds: float
+
+
+class TrialStarted(Value):
+    """A trial's server is about to start."""
+
+    kind: Literal["trial-started"] = "trial-started"
+    number: int
+    assignment: Assignment
+    workload: str
+
+
+class TrialFinished(Value):
+    """A trial ended, whichever way; it is never run again."""
+
+    kind: Literal["trial-finished"] = "trial-finished"
+    trial: Trial
+
+
+class SearchEnded(Value):
+    """Why no further configuration was tried, and how much each parameter mattered."""
+
+    kind: Literal["search-ended"] = "search-ended"
+    reason: str
+    importance: dict[str, float] = Field(default_factory=dict)
+    importance_method: str = ""
+
+
+class BlockStarted(Value):
+    """One block of the interleaved confirmation is about to run."""
+
+    kind: Literal["block-started"] = "block-started"
+    candidate: int
+    block: Block
+
+
+class BlockFinished(Value):
+    """One block of the confirmation was measured, or failed with its reason."""
+
+    kind: Literal["block-finished"] = "block-finished"
+    candidate: int
+    block: Block
+    result: BlockResult
+
+
+class Recommended(Value):
+    """What the confirmation of the candidate with this trial number says."""
+
+    kind: Literal["recommended"] = "recommended"
+    candidate: int
+    recommendation: Recommendation
+
+
+class Judged(Value):
+    """The policies' verdict on one candidate, with the whole document that they saw."""
+
+    kind: Literal["judged"] = "judged"
+    candidate: int
+    document: PolicyInput
+    verdict: Verdict
+
+
+class ProposalIntended(Value):
+    """The last record inside the pull request: what is about to be proposed. ``files`` maps a path to its digest."""
+
+    kind: Literal["proposal-intended"] = "proposal-intended"
+    branch: str
+    base: str
+    change: str
+    title: str
+    files: dict[str, str]
+
+
+class PullRequestChanged(Value):
+    """The forge's side: pushed, opened, updated, merged, declined …"""
+
+    kind: Literal["pull-request"] = "pull-request"
+    state: Literal["pushed", "opened", "updated", "unchanged", "merged", "declined", "human-took-over"]
+    number: int | None = None
+    url: str = ""
+    commit: str = ""
+    reason: str = ""
+
+
+class CampaignEnded(Value):
+    """The end, with its reason in words."""
+
+    kind: Literal["campaign-ended"] = "campaign-ended"
+    result: Result
+    reason: str = Field(min_length=1)
+
+
+Event = Annotated[
+    CampaignStarted
+    | StepStarted
+    | StepFinished
+    | TrialStarted
+    | TrialFinished
+    | SearchEnded
+    | BlockStarted
+    | BlockFinished
+    | Recommended
+    | Judged
+    | ProposalIntended
+    | PullRequestChanged
+    | CampaignEnded,
+    Field(discriminator="kind"),
+]
+
+_EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def event_of(kind: str, body: object) -> Event:
+    """The event of a ledger record. ValidationError (pydantic) where it is none of ours."""
+    return _EVENTS.validate_python({"kind": kind, **(body if isinstance(body, dict) else {})})

@@ -1,0 +1,86 @@
+"""How far a campaign is: the fold of its events. Pure, so that a resumed process knows exactly what a killed one knew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
+
+from tuner.campaign.event import (
+    BlockFinished,
+    CampaignEnded,
+    CampaignStarted,
+    Event,
+    Judged,
+    ProposalIntended,
+    PullRequestChanged,
+    Recommended,
+    SearchEnded,
+    StepFinished,
+    TrialFinished,
+)
+from tuner.recommendation.model import Propose, Recommendation
+from tuner.trial.outcome import Trial
+
+__all__ = ["Progress"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has been finished. Trials by number; blocks, recommendations and verdicts by the candidate's trial number."""
+
+    started: CampaignStarted | None = None
+    steps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Seconds by finished step."""
+    trials: Mapping[int, Trial] = field(default_factory=lambda: MappingProxyType({}))
+    search_ended: SearchEnded | None = None
+    blocks: Mapping[int, tuple[BlockFinished, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    recommended: Mapping[int, Recommendation] = field(default_factory=lambda: MappingProxyType({}))
+    judged: Mapping[int, Judged] = field(default_factory=lambda: MappingProxyType({}))
+    intended: ProposalIntended | None = None
+    pull_request: tuple[PullRequestChanged, ...] = ()
+    ended: CampaignEnded | None = None
+
+    def after(self, event: Event) -> Progress:
+        """The progress once this event has happened; events that only announce something change nothing."""
+        match event:
+            case CampaignStarted():
+                return replace(self, started=event)
+            case StepFinished():
+                seconds = self.steps.get(event.step, 0.0) + event.seconds
+                return replace(self, steps=_with(self.steps, event.step, seconds))
+            case TrialFinished():
+                return replace(self, trials=_with(self.trials, event.trial.number, event.trial))
+            case SearchEnded():
+                return replace(self, search_ended=event)
+            case BlockFinished():
+                blocks = (*self.blocks.get(event.candidate, ()), event)
+                return replace(self, blocks=_with(self.blocks, event.candidate, blocks))
+            case Recommended():
+                return replace(self, recommended=_with(self.recommended, event.candidate, event.recommendation))
+            case Judged():
+                return replace(self, judged=_with(self.judged, event.candidate, event))
+            case ProposalIntended():
+                return replace(self, intended=event)
+            case PullRequestChanged():
+                return replace(self, pull_request=(*self.pull_request, event))
+            case CampaignEnded():
+                return replace(self, ended=event)
+            case _:
+                return self
+
+    @property
+    def accepted(self) -> int | None:
+        """Trial number of the candidate that was shown to be better and allowed by every policy."""
+        for candidate, judged in self.judged.items():
+            if judged.verdict.allow and isinstance(self.recommended.get(candidate), Propose):
+                return candidate
+        return None
+
+
+def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:
+    return MappingProxyType({**mapping, key: value})
