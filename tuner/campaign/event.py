@@ -147,7 +147,7 @@ class ProposalIntended(Value):
 
 
 class PullRequestChanged(Value):
-    """The forge's side: pushed, opened, updated, merged, declined …"""
+    """What became of the proposal on the forge."""
 
     kind: Literal["pull-request"] = "pull-request"
     state: Literal["pushed", "opened", "updated", "unchanged", "merged", "declined", "human-took-over"]

@@ -1,4 +1,4 @@
-"""How far a campaign is: the fold of its events. Pure, so that a resumed process knows exactly what a killed one knew."""
+"""How far a campaign is: the fold of its events. Pure, so a resumed process knows just what a killed one knew."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What has been finished. Trials by number; blocks, recommendations and verdicts by the candidate's trial number."""
+    """What has been finished. Trials by number; blocks, recommendations, verdicts by the candidate's trial number."""
 
     started: CampaignStarted | None = None
     steps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,7 +22,7 @@ class Against(Value):
 
 
 class Figure(Value):
-    """One figure. ``ratio`` is value ÷ against.value; ``goal`` reads ``<= 6``; ``met`` says whether the value holds it."""
+    """One figure. ``ratio`` is value ÷ against.value, ``goal`` reads ``<= 6``, ``met`` says whether it is held."""
 
     id: str
     value: float
