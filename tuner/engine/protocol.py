@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -35,12 +36,16 @@ class Endpoint(Value):
 class Launch(Value):
     """How one server process is started: an argument vector (never a shell line) with the trial's folder as cwd.
 
-    ``environment`` is the whole environment of the process, nothing is inherited.
+    ``environment`` is the whole environment of the process, nothing is inherited. ``stop_signal`` ends the process
+    group; SIGKILL where the server keeps no state and would only be slow to end. ``leftovers`` are absolute glob
+    patterns of files outside the folder (shared memory) that a killed server leaves: remove them once it is gone.
     """
 
     argv: tuple[str, ...]
     environment: dict[str, str]
     endpoint: Endpoint
+    stop_signal: int = signal.SIGTERM
+    leftovers: tuple[str, ...] = ()
 
 
 class HttpRequest(Value):
@@ -94,8 +99,12 @@ class Engine(Protocol):
         """Does the server answer that it, and the model in it, are ready? Never raises."""
         ...
 
-    def requests(self, payload: Payload, folder: Path) -> tuple[HttpRequest, ...]:
-        """One prepared request for each sample in ``folder``. UserError for a sample that does not fit the inputs."""
+    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:
+        """One prepared request for each sample in ``folder``, for the model as the workload names and shapes it.
+
+        No tunable parameter changes them: one preparation serves every trial of a campaign. UserError for a sample
+        that does not fit the inputs.
+        """
         ...
 
     def statistics(self, endpoint: Endpoint) -> Mapping[str, float]:

@@ -111,7 +111,7 @@ class SimulatorEngine:
         """True once ``/v2/health/ready`` answers 200."""
         return fetch(endpoint, "/v2/health/ready") is not None
 
-    def requests(self, payload: Payload, folder: Path) -> tuple[HttpRequest, ...]:
+    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:  # noqa: ARG002
         """The samples' raw bytes, one request each; every good answer has the same length."""
         return tuple(
             HttpRequest(
