@@ -120,17 +120,19 @@ def check_signature(message: bytes, armored: str, namespace: str = NAMESPACE) ->
     Exactly one spelling of a signature is accepted, so that a flipped bit that means nothing is found as well.
     ValueError, with the reason, for everything else. Whether the key may be trusted is the caller's question.
     """
-    blob = _dearmor(armored)
-    fields = _fields(blob)
-    if fields[1] != namespace.encode():
-        raise ValueError(f"the signature is for namespace {fields[1].decode(errors='replace')!r}, not {namespace!r}")
+    public, scope = _fields(_dearmor(armored))
+    if scope != namespace.encode():
+        raise ValueError(f"the signature is for namespace {scope.decode(errors='replace')!r}, not {namespace!r}")
     try:
         key = sshsig.check_signature(message, armored, namespace)
     except (sshsig.InvalidSignature, ValueError, AssertionError) as error:
         raise ValueError("the signature does not fit the signed bytes") from error
     except NotImplementedError as error:
         raise ValueError(f"the signature is of a kind that is not supported: {error}") from error
-    return key.openssh_str()
+    spelled = key.openssh_str()
+    if base64.b64decode(spelled.split()[1]) != public:
+        raise ValueError("the signature's public key is not spelled as OpenSSH spells it")
+    return spelled
 
 
 def _dearmor(armored: str) -> bytes:
