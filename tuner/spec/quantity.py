@@ -1,4 +1,7 @@
-"""Quantities as people write them, parsed once at the edge: ``50ms``, ``16Gi``, ``0.1%``, ``300/s``, ``20 USD``."""
+"""Quantities as people write them, parsed once at the edge: ``50ms``, ``16Gi``, ``0.1%``, ``300/s``, ``20 USD``.
+
+Numbers go through Decimal both ways, so that writing a parsed quantity and parsing it again gives the same value.
+"""
 
 from __future__ import annotations
 
@@ -9,55 +12,80 @@ from typing import Annotated, Any
 from kubernetes.utils.quantity import parse_quantity
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from tuner.spec.mistake import Mistake, shown
 from tuner.value import Value
 
-__all__ = ["Bytes", "Cores", "Duration", "Money", "Rate", "Share", "parse_bytes", "parse_cores"]
+__all__ = ["Bytes", "Cores", "Duration", "Money", "Price", "Rate", "Share", "parse_bytes", "parse_cores"]
 
-_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|h)")
-_MONEY = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Z]{3})")
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,40})?"
+_SECONDS = {
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+    "d": Decimal(86400),
+}
+_PARTS = re.compile(rf"({_NUMBER})(us|ms|s|m|h|d)")
+_DURATION = rf"^(?:{_NUMBER}(?:us|ms|s|m|h|d)){{1,6}}$"
+_SHARE = rf"^{_NUMBER} ?%$"
+_RATE = rf"^{_NUMBER} ?/ ?(?:s|m|h)$"
+_MONEY = rf"^{_NUMBER} ?[A-Z]{{3}}$"
+_SMALLEST_SHARE = 1e-9
+_QUANTITY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9])?")
+
+
+def _text(raw: Any, pattern: str) -> str | None:
+    return raw if isinstance(raw, str) and re.fullmatch(pattern[1:-1], raw) else None
 
 
 def _duration(raw: Any) -> Any:
     """Seconds from ``1h30m``, ``50ms`` or ``2s``; a bare number has no unit and is refused."""
-    if isinstance(raw, str) and raw and _DURATION.sub("", raw) == "":
-        return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(raw))
-    raise ValueError(f"{raw!r} is not a duration: write a number and a unit, for example 50ms, 2s, 10m or 1h30m")
+    if text := _text(raw, _DURATION):
+        return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text)))
+    raise Mistake(
+        f"{shown(raw)} is not a duration",
+        "write a number and one of the units us, ms, s, m, h, d without a blank, for example 50ms, 2s or 1h30m",
+    )
 
 
 def _share(raw: Any) -> Any:
     """A share between 0 and 1 from ``0.1%``; a bare number is ambiguous and is refused."""
-    if isinstance(raw, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", raw)):
-        return float(match[1]) / 100
-    raise ValueError(f"{raw!r} is not a percentage: write it with the sign, for example 0.1%")
+    if text := _text(raw, _SHARE):
+        share = float(Decimal(text[:-1].strip()) / 100)
+        if share == 0 or share >= _SMALLEST_SHARE:
+            return share
+    raise Mistake(f"{shown(raw)} is not a percentage", "write it with the sign, for example 0.1%")
 
 
 def _rate(raw: Any) -> Any:
     """Requests per second from ``300/s`` or ``6000/m``."""
-    if isinstance(raw, str) and (match := _RATE.fullmatch(raw)):
-        return float(match[1]) / {"s": 1, "m": 60, "h": 3600}[match[2]]
-    raise ValueError(f"{raw!r} is not a rate: write requests per time, for example 300/s")
+    if text := _text(raw, _RATE):
+        number, _, unit = text.partition("/")
+        return float(Decimal(number.strip()) / _SECONDS[unit.strip()])
+    raise Mistake(f"{shown(raw)} is not a rate", "write requests per s, m or h, for example 300/s")
+
+
+def _quantity(raw: Any) -> Decimal:
+    if isinstance(raw, bool) or not _QUANTITY.fullmatch(str(raw)):
+        raise ValueError(f"{shown(raw)} is no Kubernetes quantity")
+    return Decimal(parse_quantity(str(raw)))
 
 
 def parse_cores(raw: Any) -> float:
-    """CPU cores from a Kubernetes quantity (``500m`` is 0.5). ValueError where it is none."""
+    """CPU cores from a Kubernetes quantity (``500m`` is 0.5). Mistake (a ValueError) where it is none."""
     try:
-        return float(parse_quantity(str(raw)))
+        return float(_quantity(raw))
     except (ValueError, ArithmeticError) as error:
-        raise ValueError(f"{raw!r} is not a CPU quantity: write cores, for example 2 or 500m") from error
+        raise Mistake(f"{shown(raw)} is not a CPU quantity", "write cores, for example 2 or 500m") from error
 
 
 def parse_bytes(raw: Any) -> int:
-    """Bytes from a Kubernetes quantity (``16Gi``). ValueError where it is none."""
+    """Bytes from a Kubernetes quantity (``16Gi``). Mistake (a ValueError) where it is none."""
     try:
-        return int(parse_quantity(str(raw)))
+        return int(_quantity(raw))
     except (ValueError, ArithmeticError) as error:
-        raise ValueError(f"{raw!r} is not a memory quantity: write for example 512Mi or 16Gi") from error
-
-
-def _text_schema(pattern: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": [example]})
+        raise Mistake(f"{shown(raw)} is not a memory quantity", "write for example 512Mi or 16Gi") from error
 
 
 class Money(Value):
@@ -67,44 +95,53 @@ class Money(Value):
     currency: str = Field(pattern=r"^[A-Z]{3}$")
 
     def __str__(self) -> str:
-        return f"{self.amount} {self.currency}"
+        return f"{self.amount:f} {self.currency}"
 
 
 def _money(raw: Any) -> Any:
-    if isinstance(raw, str) and (match := _MONEY.fullmatch(raw)):
-        return Money(amount=Decimal(match[1]), currency=match[2])
     if isinstance(raw, Money):
         return raw
-    raise ValueError(f"{raw!r} is not an amount of money: write a number and a currency code, for example 20 USD")
+    if text := _text(raw, _MONEY):
+        return Money(amount=Decimal(text[:-3].strip()), currency=text[-3:])
+    raise Mistake(f"{shown(raw)} is not an amount of money", "write a number and a currency code, for example 20 USD")
 
 
-def _written(unit: str) -> PlainSerializer:
-    """Back to the text a person writes, so that a dumped spec is a valid spec again."""
-    return PlainSerializer(lambda value: f"{value:.12g}{unit}", return_type=str, when_used="json")
+def _plain(value: float) -> str:
+    """The shortest decimal that reads back as ``value``, without an exponent."""
+    text = f"{Decimal(repr(value)):f}"
+    return text.removesuffix(".0")
+
+
+def _schema(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
 
 
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    Field(gt=0),
-    _written("s"),
-    _text_schema(r"^(\d+(\.\d+)?(us|ms|s|m|h|d))+$", "50ms"),
+    Field(ge=1e-6, le=366 * 86400),
+    PlainSerializer(lambda value: f"{_plain(value)}s", return_type=str, when_used="json"),
+    _schema(_DURATION, "50ms", "2s", "1h30m"),
 ]
 Share = Annotated[
     float,
     BeforeValidator(_share),
     Field(ge=0, le=1),
-    PlainSerializer(lambda value: f"{value * 100:.12g}%", return_type=str, when_used="json"),
-    _text_schema(r"^\d+(\.\d+)?\s*%$", "0.1%"),
+    PlainSerializer(lambda value: f"{Decimal(repr(value)) * 100:f}%", return_type=str, when_used="json"),
+    _schema(_SHARE, "0.1%"),
 ]
 Rate = Annotated[
-    float, BeforeValidator(_rate), Field(gt=0), _written("/s"), _text_schema(r"^\d+(\.\d+)?\s*/\s*(s|m|h)$", "300/s")
+    float,
+    BeforeValidator(_rate),
+    Field(ge=1e-6, le=1e9),
+    PlainSerializer(lambda value: f"{_plain(value)}/s", return_type=str, when_used="json"),
+    _schema(_RATE, "300/s"),
 ]
 Price = Annotated[
     Money,
     BeforeValidator(_money),
     PlainSerializer(str, return_type=str, when_used="json"),
-    _text_schema(r"^\d+(\.\d+)?\s*[A-Z]{3}$", "20 USD"),
+    _schema(_MONEY, "20 USD"),
 ]
 Cores = Annotated[float, BeforeValidator(parse_cores), Field(gt=0)]
 Bytes = Annotated[int, BeforeValidator(parse_bytes), Field(gt=0)]
