@@ -1,0 +1,55 @@
+"""HdrHistograms of times: lossless to 3 digits, mergeable, in the standard encoding that other tools read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from hdrh.histogram import HdrHistogram
+
+__all__ = ["HIGHEST", "decode", "encode", "encode_seconds", "recorded"]
+
+HIGHEST = 3_600_000_000
+"""Microseconds: the longest time held, an hour; longer ones stand there."""
+DIGITS = 3
+
+
+def _empty() -> Any:
+    create: Any = HdrHistogram
+    return create(1, HIGHEST, DIGITS)
+
+
+def encode_seconds(seconds: npt.NDArray[np.float64]) -> str:
+    """The histogram of the values, in microseconds, base64."""
+    histogram = _empty()
+    micros = np.clip(np.rint(seconds * 1e6), 1, HIGHEST).astype(np.int64)
+    for value, count in zip(*np.unique(micros, return_counts=True), strict=True):
+        histogram.record_value(int(value), int(count))
+    return encode(histogram)
+
+
+def encode(histogram: Any) -> str:
+    """The standard base64 encoding."""
+    encoded: bytes = histogram.encode()
+    return encoded.decode("ascii")
+
+
+def decode(encoded: str) -> Any:
+    """The ``HdrHistogram`` of an encoding, open to more."""
+    histogram = _empty()
+    histogram.decode_and_add(encoded)
+    return histogram
+
+
+def recorded(histogram: Any) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(values in microseconds, ascending; how often each was recorded).
+
+    A value stands for all that look the same in 3 digits, the highest of them, as in HdrHistogram's own percentiles.
+    """
+    counts = np.frombuffer(histogram.counts, dtype=f"u{histogram.word_size}").astype(np.int64)
+    found = np.flatnonzero(counts)
+    half = histogram.sub_bucket_half_count
+    shift = np.maximum((found >> histogram.sub_bucket_half_count_magnitude) - 1, 0)
+    sub_bucket = np.where(found < 2 * half, found, (found & (half - 1)) + half)
+    return ((sub_bucket + 1) << shift) - 1, counts[found]
