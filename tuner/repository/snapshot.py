@@ -1,0 +1,213 @@
+"""One commit's files, read straight from Git's objects: no work tree, no filter, no link followed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Protocol
+
+from tuner.errors import PermanentError, UserError
+from tuner.repository.git import Git
+from tuner.repository.path import checked, parents, shown
+from tuner.repository.tree import FOLDER, REGULAR, kind_of
+
+__all__ = ["Entry", "Snapshot"]
+
+_MEBIBYTE = 1 << 20
+_LISTING = 16 * _MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a commit has at a path. ``size`` in bytes; None for what is no file."""
+
+    path: str
+    mode: str
+    sha: str
+    size: int | None
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a plain file, executable or not."""
+        return self.mode in REGULAR
+
+    @property
+    def kind(self) -> str:
+        """What it is, for a message."""
+        return kind_of(self.mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable view of the commit ``sha``. Every name a method takes is checked first (``tuner.repository.path``).
+
+    All methods raise PermanentError where the repository is damaged.
+    """
+
+    sha: str
+    git: Git = field(repr=False, compare=False)
+    largest: int = 16 * _MEBIBYTE
+    """Bytes above which ``read`` refuses a file."""
+
+    def entry(self, path: str) -> Entry | None:
+        """What is at the path, of any kind; None where there is nothing. A link on the way is not followed: None."""
+        found = list(
+            _entries(self.git.listing("ls-tree", "-z", "-l", "--full-tree", self.sha, checked(path), limit=_LISTING))
+        )
+        return found[0] if len(found) == 1 and found[0].path == path else None
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a plain file. UserError: nothing there, a link, a submodule, a folder, or over ``largest``."""
+        entry = self._file(path)
+        if entry.size is None or entry.size > self.largest:
+            raise UserError.of(f"{shown(path)} is larger than {self.largest:,} bytes", "this file cannot be so large")
+        raw = self.git.run("cat-file", "blob", entry.sha).stdout
+        digest = _digest(entry)
+        digest.update(raw)
+        _verify(entry, digest)
+        return raw
+
+    def files(self, folder: str = "") -> tuple[str, ...]:
+        """Paths of the plain files below a folder (``""``: all), sorted; UserError where there is no such folder.
+
+        Links, submodules and names that ``checked`` refuses are left out: nothing can be read from them.
+        """
+        return tuple(entry.path for entry in self._below(folder) if entry.regular and _is_named_well(entry.path))
+
+    def export(self, folder: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
+        """Write the files below a folder into the new or empty folder ``to``, mode 0644; their names relative to it.
+
+        All or nothing: ``to`` appears complete or not at all. UserError where the folder holds a link, a submodule,
+        a bad name, more than ``most`` files or ``largest`` bytes altogether; PermanentError where ``to`` cannot be
+        written.
+        """
+        entries = self._below(folder)
+        for entry in entries:
+            checked(entry.path)
+            if not entry.regular:
+                raise UserError.of(
+                    f"{shown(entry.path)} is {entry.kind}", "only plain files can be used: commit a copy"
+                )
+        total = sum(entry.size or 0 for entry in entries)
+        if len(entries) > most or total > largest:
+            raise UserError.of(
+                f"the folder {shown(folder)} has {len(entries):,} files and {total:,} bytes, "
+                f"over the limit of {most:,} files or {largest:,} bytes"
+            )
+        skipped = len(folder) + 1 if folder else 0
+        names = tuple(entry.path[skipped:] for entry in entries)
+        try:
+            self._write_all(dict(zip(names, entries, strict=True)), to)
+        except OSError as error:
+            raise PermanentError(f"{to} cannot be written: {error.strerror or error}") from error
+        return names
+
+    def _file(self, path: str) -> Entry:
+        entry = self.entry(path)
+        if entry is None:
+            raise UserError.of(f"{shown(path)} {self._why_missing(path)} in commit {self.sha[:12]}")
+        if not entry.regular:
+            raise UserError.of(f"{shown(path)} is {entry.kind}, not a file", "only plain files can be used")
+        return entry
+
+    def _why_missing(self, path: str) -> str:
+        for above in parents(path):
+            entry = self.entry(above)
+            if entry is None:
+                break
+            if entry.mode != FOLDER:
+                return f"cannot be read: {shown(above)} is {entry.kind}"
+        return "does not exist"
+
+    def _below(self, folder: str) -> list[Entry]:
+        tree = self.sha
+        if folder:
+            entry = self.entry(folder)
+            if entry is None:
+                raise UserError.of(f"{shown(folder)} {self._why_missing(folder)} in commit {self.sha[:12]}")
+            if entry.mode != FOLDER:
+                raise UserError.of(f"{shown(folder)} is {entry.kind}, not a folder")
+            tree = entry.sha
+        raw = self.git.listing("ls-tree", "-r", "-z", "-l", "--full-tree", tree, limit=_LISTING)
+        prefix = f"{folder}/" if folder else ""
+        return sorted(_entries(raw, prefix), key=lambda entry: entry.path)
+
+    def _write_all(self, files: dict[str, Entry], to: Path) -> None:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as scratch:
+            whole = Path(scratch) / "export"
+            whole.mkdir()
+            for name, entry in files.items():
+                place = whole / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with place.open("xb") as file:
+                    self._copy(entry, file)
+                place.chmod(0o644)
+            with suppress(FileNotFoundError):
+                to.rmdir()
+            whole.rename(to)
+
+    def _copy(self, entry: Entry, file: IO[bytes]) -> None:
+        target = _Hashed(file, _digest(entry))
+        self.git.run("cat-file", "blob", entry.sha, into=target)
+        if target.failed is not None:
+            raise target.failed
+        _verify(entry, target.digest)
+
+
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+class _Hashed:
+    """A file that knows the digest of what was written; a failure to write is kept so that git can finish."""
+
+    def __init__(self, file: IO[bytes], digest: _Digest) -> None:
+        self._file = file
+        self.digest = digest
+        self.failed: OSError | None = None
+
+    def write(self, chunk: bytes) -> int:
+        self.digest.update(chunk)
+        if self.failed is None:
+            try:
+                self._file.write(chunk)
+            except OSError as error:
+                self.failed = error
+        return len(chunk)
+
+
+def _digest(entry: Entry) -> _Digest:
+    """Git's own hash of a blob: over the word, the size and the bytes."""
+    name = "sha1" if len(entry.sha) == 40 else "sha256"
+    digest = hashlib.new(name, usedforsecurity=False)
+    digest.update(b"blob %d\0" % (entry.size or 0))
+    return digest
+
+
+def _verify(entry: Entry, digest: _Digest) -> None:
+    if digest.hexdigest() != entry.sha:
+        raise PermanentError(f"the repository is damaged: the bytes of {shown(entry.path)} do not match their hash")
+
+
+def _entries(raw: bytes, prefix: str = "") -> Iterator[Entry]:
+    for line in raw.split(b"\0"):
+        if line:
+            head, _, name = line.partition(b"\t")
+            mode, _, sha, size = head.decode("ascii").split()
+            yield Entry(prefix + os.fsdecode(name), mode, sha, None if size == "-" else int(size))
+
+
+def _is_named_well(path: str) -> bool:
+    try:
+        checked(path)
+    except UserError:
+        return False
+    return True
