@@ -22,6 +22,7 @@ class FailureKind(StrEnum):
     START_TIMEOUT = "start-timeout"  # alive, never ready
     DIED = "died"  # exited under load
     OUT_OF_MEMORY = "out-of-memory"  # passed its memory limit
+    TIMEOUT = "timeout"  # passed the trial's own time limit
     INFEASIBLE = "infeasible"  # ran, and no load met the SLO
 
 

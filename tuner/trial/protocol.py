@@ -10,7 +10,7 @@ from tuner.engine.workload import Workload
 from tuner.trial.outcome import Failed
 from tuner.value import Value
 
-__all__ = ["Backend", "Server", "TrialFailedError", "Usage"]
+__all__ = ["Backend", "InconclusiveTrialError", "Server", "TrialFailedError", "Usage"]
 
 
 class TrialFailedError(Exception):
@@ -21,8 +21,16 @@ class TrialFailedError(Exception):
         self.failed = failed
 
 
+class InconclusiveTrialError(Exception):
+    """The measurement cannot be believed: whoever measures raises it with the reason, and the trial is Inconclusive."""
+
+
 class Usage(Value):
-    """What a server has used so far."""
+    """What a server has used since it was started: all of its processes, those that ended included.
+
+    ``peak_memory`` in bytes: anonymous and shared pages, each counted once; mapped files, which the kernel can drop,
+    are left out.
+    """
 
     cpu_seconds: float
     peak_memory: int
@@ -34,13 +42,25 @@ class Server(Protocol):
     @property
     def endpoint(self) -> Endpoint: ...
 
-    def check(self) -> None:
-        """Raise TrialFailedError (DIED, OUT_OF_MEMORY) where the server is no longer alive."""
+    @property
+    def generator_cpus(self) -> tuple[int, ...]:
+        """CPUs of this machine that the load generator keeps to; empty where any will do."""
         ...
 
-    def usage(self) -> Usage: ...
+    def check(self) -> None:
+        """Raise TrialFailedError (DIED, OUT_OF_MEMORY) where the server is no longer alive.
 
-    def stop(self) -> None: ...
+        TemporaryError where it ended by the machine's fault (a full disk, a killed keeper).
+        """
+        ...
+
+    def usage(self) -> Usage:
+        """What it has used so far; the last word once it has ended."""
+        ...
+
+    def stop(self) -> None:
+        """End it and everything that it started; any number of times. TemporaryError where something survives."""
+        ...
 
 
 class Backend(Protocol):
@@ -49,7 +69,11 @@ class Backend(Protocol):
     name: str
 
     def start(self, engine: Engine, workload: Workload, model: Path, name: str) -> Server:
-        """Start a server and return when it is ready. Raises TrialFailedError (START, START_TIMEOUT, OUT_OF_MEMORY)."""
+        """Start a server and return when it is ready. Raises TrialFailedError (START, START_TIMEOUT, OUT_OF_MEMORY).
+
+        ``name`` is a plain file name; logs and rendered files are kept under it. UserError where this place can never
+        give what the workload asks for, or the model cannot be served at all.
+        """
         ...
 
     def reap(self) -> int:
