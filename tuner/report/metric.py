@@ -1,0 +1,94 @@
+"""The one number that the objective looks at, read from a trial: with its direction, its unit and its words."""
+
+from __future__ import annotations
+
+from tuner.measurement.model import Interval, Measurement
+from tuner.report import format as fmt
+from tuner.report.model import ReportInput
+from tuner.spec.model import Metric, Slo, TuningSpec
+from tuner.trial.outcome import Completed, Trial
+
+__all__ = ["better", "conditions", "metric_of", "metric_words", "percentile_of", "reading", "reading_text", "slo_words"]
+
+
+def metric_of(spec: TuningSpec) -> Metric:
+    """The metric that orders the trials; the first one of a weighted or pareto goal."""
+    return spec.objective.metrics[0]
+
+
+def better(metric: Metric, value: float, than: float) -> bool:
+    """More capacity is better, less cost and latency are."""
+    return value > than if metric == "capacity" else value < than
+
+
+def percentile_of(slo: Slo) -> tuple[str, float]:
+    """Name and bound (seconds) of the highest percentile that the SLO bounds: the one that plots show."""
+    percentile, bound = slo.bounds[-1]
+    return f"p{percentile:g}", bound
+
+
+def slo_words(slo: Slo) -> str:
+    """The latency bounds, for example ``p50 ≤ 10 ms and p99 ≤ 50 ms``."""
+    return " and ".join(f"p{percentile:g} ≤ {fmt.bound(bound)}" for percentile, bound in slo.bounds)
+
+
+def conditions(spec: TuningSpec) -> str:
+    """Everything that has to hold for a load to count, in one phrase."""
+    return (
+        f"{slo_words(spec.slo)}, at most {fmt.percent(spec.slo.error_rate)} failed requests, "
+        f"each with {fmt.percent(spec.slo.confidence)} confidence"
+    )
+
+
+def reading(report: ReportInput, trial: Trial) -> Interval | None:
+    """The metric of a completed trial: requests per second, money per million requests, or seconds.
+
+    The interval of the cost follows from that of the capacity: hourly price / (requests per hour) · 10⁶. ``None``
+    where the trial has no such number.
+    """
+    if not isinstance(trial.outcome, Completed):
+        return None
+    measurement = trial.outcome.measurement
+    metric = metric_of(report.spec)
+    if metric == "latency":
+        return _latency(report, measurement)
+    capacity = measurement.capacity.rate if measurement.capacity else None
+    return capacity if metric == "capacity" or capacity is None else _cost(report, trial.number, capacity)
+
+
+def _latency(report: ReportInput, measurement: Measurement) -> Interval | None:
+    name, _ = percentile_of(report.spec.slo)
+    value = measurement.at_rate.latency.get(name) if measurement.at_rate else None
+    return None if value is None else Interval(value=value, low=value, high=value)
+
+
+def _cost(report: ReportInput, number: int, capacity: Interval) -> Interval | None:
+    cost = report.costs.get(number)
+    if cost is None or cost.per_million is None:
+        return None
+    value = float(cost.per_million.amount)
+    hourly = float(cost.hourly.amount)
+    low, high = (hourly / (rate * 3600) * 1e6 if rate > 0 else value for rate in (capacity.high, capacity.low))
+    return Interval(value=value, low=min(low, value), high=max(high, value))
+
+
+def metric_words(report: ReportInput) -> str:
+    """Name and unit of the metric, as an axis or a column has it."""
+    name, _ = percentile_of(report.spec.slo)
+    words: dict[Metric, str] = {
+        "capacity": "capacity within the SLO (requests/s)",
+        "cost": f"cost of a million requests ({report.spec.prices.cpu.currency})",
+        "latency": f"{name} latency at {fmt.plain(report.spec.objective.rate or 0)} requests/s (ms)",
+    }
+    return words[metric_of(report.spec)]
+
+
+def reading_text(report: ReportInput, interval: Interval) -> str:
+    """A reading with its unit and interval."""
+    metric = metric_of(report.spec)
+    if metric == "capacity":
+        return fmt.rate(interval)
+    if metric == "latency":
+        return fmt.latency(interval.value)
+    value, low, high = fmt.between(interval)
+    return f"{value} ({low}–{high}) {report.spec.prices.cpu.currency} per million"

@@ -1,0 +1,101 @@
+"""Why not another one: each other candidate, and the best trial that never became one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.measurement.model import Interval
+from tuner.report import format as fmt
+from tuner.report.decision import Decision, decide, denied, subject_of
+from tuner.report.metric import better, metric_of, reading, reading_text
+from tuner.report.model import Candidate, ReportInput
+from tuner.report.source import record, trial_source
+from tuner.trial.outcome import Trial
+
+__all__ = ["RunnerUp", "runners_up"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerUp:
+    """A configuration that is not proposed. ``difference`` is a ratio with its interval, where there is one."""
+
+    trial: int
+    settings: str
+    difference: str
+    decided: str
+    source: str
+
+
+def runners_up(report: ReportInput) -> tuple[RunnerUp, ...]:
+    """Candidates that were confirmed or judged and not proposed, then the best trial beside them.
+
+    Where nothing is proposed, the configuration that the report is about is not listed again.
+    """
+    subject = subject_of(report)
+    subject_trial = subject.candidate_trial.number if subject.candidate_trial else None
+    others = [each for each in report.candidates if each.trial != subject_trial and each != subject.candidate]
+    trials = {trial.number: trial for trial in report.trials}
+    rows = [_candidate(report, each, trials[each.trial]) for each in others]
+    known = {each.trial for each in others}
+    next_best = _next_best(report, subject_trial, known)
+    if next_best is not None:
+        rows.append(_trial(report, next_best, subject.candidate_trial))
+    return tuple(rows)
+
+
+def _candidate(report: ReportInput, candidate: Candidate, trial: Trial) -> RunnerUp:
+    comparison, verdict = candidate.comparison, candidate.verdict
+    difference = (
+        f"{fmt.ratio(comparison.ratio, comparison.confidence)} of the baseline" if comparison else "not confirmed"
+    )
+    reasons = [reason.msg for reason in verdict.denials] if verdict is not None and denied(candidate) else []
+    fallback = "denied by policy" if denied(candidate) else "not better with the stated confidence"
+    records = [record(candidate.comparison_record), record(candidate.verdict_record)]
+    return RunnerUp(
+        trial=trial.number,
+        settings=str(trial.assignment),
+        difference=difference,
+        decided=candidate.reason or ("; ".join(reasons) and f"denied by policy: {'; '.join(reasons)}") or fallback,
+        source=", ".join([trial_source(report, trial.number), *(part for part in records if part)]),
+    )
+
+
+def _next_best(report: ReportInput, subject: int | None, known: set[int]) -> Trial | None:
+    """The best completed trial that is neither baseline, nor subject, nor a candidate; the earlier one of equals."""
+    workloads = {trial.workload for trial in report.trials if trial.number in known or trial.number == subject}
+    found: tuple[Trial, float] | None = None
+    for trial in sorted(report.trials, key=lambda each: each.number):
+        value = reading(report, trial)
+        if value is None or trial.workload in workloads or trial.workload == report.baseline:
+            continue
+        if found is None or better(metric_of(report.spec), value.value, found[1]):
+            found = trial, value.value
+    return found[0] if found else None
+
+
+def _trial(report: ReportInput, trial: Trial, winner: Trial | None) -> RunnerUp:
+    value, best = reading(report, trial), reading(report, winner) if winner is not None else None
+    difference = reading_text(report, value) if value else "not measured"
+    decided = "not better than the baseline in the search"
+    if value is not None and best is not None:
+        quotient = _quotient(value, best) if metric_of(report.spec) == "capacity" else _quotient(best, value)
+        middle, low, high = fmt.between(quotient)
+        against = (
+            "the proposed one" if decide(report) is Decision.PROPOSE else f"trial {winner.number if winner else ''}"
+        )
+        difference = f"{middle}× ({low}–{high}×) of {against}: {difference}"
+        decided = (
+            "worse in the search, so it was not confirmed"
+            if quotient.high < 1
+            else "not told apart in the search; the confirmation went to the better mean"
+        )
+    return RunnerUp(trial.number, str(trial.assignment), difference, decided, trial_source(report, trial.number))
+
+
+def _quotient(above: Interval, below: Interval) -> Interval:
+    """Ratio of two measurements with the widest interval that both allow, whatever they share."""
+    return Interval(
+        value=above.value / below.value,
+        low=above.low / (below.high or below.value),
+        high=above.high / (below.low or below.value),
+    )
