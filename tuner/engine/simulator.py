@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tuner.engine import simulator_server
-from tuner.engine.choice import outside
 from tuner.engine.probe import fetch
 from tuner.engine.protocol import Endpoint, HttpRequest, Launch, Ports
 from tuner.engine.sample import load_samples
@@ -73,9 +72,14 @@ class SimulatorEngine:
         return _PARAMETERS
 
     def conflicts(self, assignment: Assignment) -> tuple[str, ...]:
-        """Values outside the domains, and a queue delay that can gather nothing."""
-        reasons = outside(_PARAMETERS, assignment)
-        if assignment.get("queue_delay_us", 0) and assignment.get("max_batch_size", 2) == 1:
+        """Values that the server refuses, and a queue delay that can gather nothing."""
+        reasons: tuple[str, ...] = ()
+        for name in sorted(_NAMES & assignment.keys()):
+            try:
+                Setup.parse(json.dumps({name: assignment[name]}))
+            except ValueError as error:
+                reasons = (*reasons, str(error))
+        if not reasons and assignment.get("queue_delay_us", 0) and assignment.get("max_batch_size", 2) == 1:
             reasons = (*reasons, "queue_delay_us waits for a batch, and max_batch_size 1 allows none")
         return reasons
 
