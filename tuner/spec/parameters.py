@@ -180,7 +180,7 @@ class Constraint(Section):
         description=(
             "CEL expression over the parameters, true where the configuration is allowed. A rule that needs a "
             "parameter which is inactive (`when`) holds. Beside CEL's operators: `int`, `double`, `string`, `size`, "
-            "`contains`, `startsWith`, `endsWith`, `matches`, `min`, `max` and `quantity('4Gi')`."
+            "`contains`, `startsWith`, `endsWith`, `matches` and `quantity('4Gi')`."
         )
     )
     reason: _Reason = Field("", description="Why, in a few words; shown where the rule decides.")
