@@ -62,9 +62,10 @@ def tracer() -> Tracer:
 
 @contextmanager
 def span(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> Iterator[Span]:
-    """Put a span around a piece of work, as in ``with span("trial", {"tuner.trial.number": 7}):``.
+    """Put a span around a piece of work.
 
-    Secrets are taken out of the attributes; an exception marks the span as failed, with its message, and goes on.
+    As in ``with span("trial", {"tuner.trial.number": 7}):``. Secrets are taken out of the attributes; an exception
+    marks the span as failed, with its message, and goes on.
     """
     safe = {key: redact_value(key, value) for key, value in (attributes or {}).items()}
     with tracer().start_as_current_span(

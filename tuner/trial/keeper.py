@@ -23,7 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypedDict
 
-from tuner.trial import memory_use, process_table, shared_memory
+from tuner.trial import leftovers, memory_use, process_table
 
 __all__ = ["LOG_LIMIT", "Event", "Order", "main"]
 
@@ -49,7 +49,9 @@ class Order(TypedDict):
     server_cpus: list[int]
     other_cpus: list[int]
     memory: int | None
+    stop_signal: int
     grace: float
+    leftovers: list[str]
     owner: int
 
 
@@ -155,7 +157,6 @@ class _Keeper:
         self._status: int | None = None
         self._log = Path(order["log"])
         self._kernel_kills = memory_use.kernel_kills()
-        self._segments = shared_memory.existing()
         self._wake, wake = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(wake, False)
@@ -242,11 +243,11 @@ class _Keeper:
         return self._status is not None
 
     def _ask_to_end(self) -> None:
-        """SIGTERM to the server alone, as a container's runtime does: its children are its own to end."""
-        if self._ended():
+        """The stop signal to the server's group, and the grace to follow it."""
+        if self._ended() or self._order["stop_signal"] == signal.SIGKILL:
             return
         with suppress(ProcessLookupError):
-            os.kill(self._server.pid, signal.SIGTERM)
+            os.killpg(self._server.pid, self._order["stop_signal"])
         deadline = time.monotonic() + self._order["grace"]
         while not self._ended() and (left := deadline - time.monotonic()) > 0:
             if select.select([self._wake], [], [], left)[0]:
@@ -255,19 +256,15 @@ class _Keeper:
     def _kill_all(self) -> None:
         """Until no child is left: whatever the tree drops is adopted here, so nothing can slip away."""
         deadline = time.monotonic() + _KILL_DEADLINE
-        segments: frozenset[Path] = frozenset()
         while time.monotonic() < deadline:
             left = process_table.descendants((os.getpid(),))
-            segments |= shared_memory.mapped(process.pid for process in left)
             for process in left:
                 process_table.kill(process, signal.SIGKILL)
             self._ended()
             if not left:
                 break
             time.sleep(0.005)
-        ours = segments - self._segments
-        if ours:
-            shared_memory.remove(ours - shared_memory.mapped(process_table.processes()))
+        leftovers.remove(self._order["leftovers"])
 
     def _cut_log(self) -> None:
         with suppress(OSError):

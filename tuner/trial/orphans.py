@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from tuner.errors import TemporaryError
-from tuner.trial import process_table
+from tuner.trial import leftovers, process_table
 from tuner.trial.process_table import Process
 from tuner.value import Value
 
@@ -49,6 +49,7 @@ class ServerRecord(Value):
     owner: Identity
     keeper: Identity | None = None
     server: Identity | None = None
+    leftovers: tuple[str, ...] = ()
 
     @property
     def ended(self) -> bool:
@@ -71,8 +72,11 @@ class Register:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def open(self) -> ServerRecord:
-        """Put a server on record before it is started. TemporaryError where that cannot be written."""
+    def open(self, patterns: tuple[str, ...] = ()) -> ServerRecord:
+        """Put a server on record before it is started, with the files that it may leave behind.
+
+        TemporaryError where that cannot be written.
+        """
         this = process_table.find(os.getpid())
         if this is None:
             raise TemporaryError("/proc does not show this process: servers could not be cleared away")
@@ -82,6 +86,7 @@ class Register:
             boot=process_table.boot(),
             namespace=process_table.namespace(),
             owner=Identity(pid=this.pid, start=this.start),
+            leftovers=patterns,
         )
         self.write(record)
         return record
@@ -143,6 +148,7 @@ def clear(record: ServerRecord) -> bool:
             pids = ", ".join(str(process.pid) for process in members)
             raise TemporaryError(f"processes of an earlier trial do not end: {pids}", delay=10.0)
         time.sleep(0.01)
+    leftovers.remove(record.leftovers)
     return found
 
 

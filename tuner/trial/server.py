@@ -64,7 +64,7 @@ class ProcessServer:
         self.folder = folder
         self.log = folder / LOG
         self.ready = False
-        self._record = register.open()
+        self._record = register.open(launch.leftovers)
         try:
             self._keeper = self._start_keeper()
         except BaseException:
@@ -130,7 +130,7 @@ class ProcessServer:
                 return
 
     def stop(self) -> None:
-        """See the Protocol: SIGTERM, the grace, then SIGKILL for everything that is left, wherever it hides."""
+        """See the Protocol: the engine's stop signal, the grace, then SIGKILL for all that is left."""
         with self._lock:
             self._stopping = True
             if self._keeper.returncode is None:
@@ -201,7 +201,9 @@ class ProcessServer:
             server_cpus=list(self._cpus.server),
             other_cpus=list(self._cpus.generator),
             memory=self._memory,
+            stop_signal=self._launch.stop_signal,
             grace=self._grace,
+            leftovers=list(self._launch.leftovers),
             owner=os.getpid(),
         )
 
