@@ -17,6 +17,7 @@ __all__ = ["Complaints", "define"]
 
 _NUMERIC = ("int", "float")
 _RANGE = ("min", "max", "step", "log")
+_LARGEST = 2.0**31 - 1
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ class _Entry:
         self.complaints.add(("parameters", self.name, *below), what, fix, key=on_key)
 
     def has(self, key: str) -> bool:
-        return key in self.written.model_fields_set and getattr(self.written, key) not in (None, False)
+        value = getattr(self.written, key)
+        return value is not None and value is not False
 
 
 def define(
@@ -71,17 +73,33 @@ def _of_engine(entry: _Entry, knob: Parameter) -> Parameter | None:
         entry.wrong(
             "target", f"{entry.name} is the engine's own parameter and has its place", "remove target", on_key=True
         )
+    limits = _limits(entry, knob.domain)
     kind = entry.written.type
-    if kind is not None and kind != knob.domain.kind and not (kind not in _NUMERIC and entry.has("values")):
-        entry.wrong("type", f"{entry.name} is of type {knob.domain.kind}, not {kind}", "remove type")
+    if kind not in (None, limits.kind) and not (kind not in _NUMERIC and entry.has("values")):
+        entry.wrong("type", f"{entry.name} is of type {limits.kind}, not {kind}", "remove type")
         return None
-    domain = _narrowed(entry, knob.domain)
+    domain = _narrowed(entry, limits)
     if domain is None:
         return None
     if kind is not None:
         domain = domain.model_copy(update={"kind": kind})
     default = _default(entry, domain, knob.domain.typed, knob.default)
     return knob.model_copy(update={"domain": domain, "default": default, "when": ()})
+
+
+def _limits(entry: _Entry, domain: Domain) -> Domain:
+    """What the engine takes. Where it suggests some whole numbers, a user may ask for a range of them instead."""
+    ranged = entry.written.type == "int" or entry.has("step") or entry.has("log")
+    if not _suggested(domain) or not ranged or entry.has("values"):
+        return domain
+    numbers = [int(value) for value in domain.values or ()]
+    high = _LARGEST if entry.written.max is not None else max(numbers)
+    return Domain(kind="int", low=min(numbers), high=high, step=1)
+
+
+def _suggested(domain: Domain) -> bool:
+    """An ordinal of whole numbers: values to try. Others are allowed as well, from the lowest of them upwards."""
+    return domain.kind == "ordinal" and all(type(value) is int for value in domain.values or ("",))
 
 
 def _of_manifest(entry: _Entry, target: Target, kind: ResourceKind) -> Parameter | None:
@@ -156,14 +174,18 @@ def _narrowed(entry: _Entry, limits: Domain) -> Domain | None:
 
 def _listed(entry: _Entry, limits: Domain) -> Domain | None:
     values: list[Scalar] = []
+    allowed = limits
+    if _suggested(limits):
+        lowest = min(int(value) for value in limits.values or ())
+        allowed = Domain(kind="int", low=lowest, high=_LARGEST, step=1)
     free = limits.values is None and limits.kind not in _NUMERIC
     for index, raw in enumerate(entry.written.values or ()):
-        value = limits.typed(raw)
+        value = allowed.typed(raw)
         if value is None:
-            entry.wrong(("values", index), f"{shown(raw)} is not of type {limits.kind}", f"write {_a(limits.kind)}")
-        elif not free and not limits.contains(value):
+            entry.wrong(("values", index), f"{shown(raw)} is not of type {allowed.kind}", f"write {_a(allowed.kind)}")
+        elif not free and not allowed.contains(value):
             entry.wrong(
-                ("values", index), f"{shown(raw)} is outside of what {entry.name} can be", f"it can be {limits}"
+                ("values", index), f"{shown(raw)} is outside of what {entry.name} can be", f"it can be {allowed}"
             )
         else:
             values.append(value)

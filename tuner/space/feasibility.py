@@ -25,6 +25,8 @@ def conflict(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> tuple[Ru
     """
     if _satisfiable(parameters, rules):
         return ()
+    if len(rules) == 1:
+        return tuple(rules)
     alone = tuple(rule for rule in rules if not _satisfiable(parameters, [rule]))
     if alone:
         return alone

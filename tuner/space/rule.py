@@ -37,16 +37,17 @@ class Rule:
     constraint: Constraint
     names: frozenset[str]
     _program: cel.Program
-    _known: dict[tuple[str, ...], bool | str | None] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[tuple[type, Scalar | None], ...], bool | str | None] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def ask(self, values: Mapping[str, Scalar]) -> bool | str | None:
         """True or false; a text where the expression has no answer; ``None`` where an inactive parameter decides."""
-        relevant = {name: values[name] for name in self.names if name in values}
-        key = tuple(f"{name}={value!r}" for name, value in sorted(relevant.items()))
+        key = tuple([(value.__class__, value) for value in map(values.get, self.names)])
         if key not in self._known:
             if len(self._known) >= _MEMORY:
                 self._known.clear()
-            self._known[key] = self._evaluate(relevant)
+            self._known[key] = self._evaluate({name: values[name] for name in self.names if name in values})
         return self._known[key]
 
     def _evaluate(self, values: dict[str, Scalar]) -> bool | str | None:
