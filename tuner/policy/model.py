@@ -1,4 +1,4 @@
-"""May it: the document that policies see, what they answer, and the door to a policy engine."""
+"""May it: what policies are told, what they answer, and the door to a policy engine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from tuner.engine.workload import Workload
 from tuner.measurement.model import Interval
+from tuner.policy.quota import QuotaEntry
 from tuner.value import Value
 
 __all__ = ["Denial", "PolicyEngine", "PolicyInput", "PolicySide", "Verdict"]
@@ -19,24 +20,39 @@ class PolicySide(Value):
     workload: Workload
     workload_digest: str
     capacity: Interval
-    """Requests per second within the SLO."""
+    """Requests per second within the SLO, of one replica."""
     latency: dict[str, float]
     """Seconds by percentile, at the same load for both sides."""
+    latency_interval: dict[str, Interval] = Field(default_factory=dict)
+    """The same with its interval, where the confirmation has one; policies judge its upper end."""
+    error_rate: float | None = None
+    """Share of the requests that failed at that load; ``None`` where it was not counted."""
     cost_per_million: float | None
     hourly_cost: float
+    """Of one replica."""
     monthly_cost: float | None
+    product: str | None = None
+    """The board that the pods are bound to (node label ``nvidia.com/gpu.product``)."""
 
 
 class PolicyInput(Value):
-    """Everything a decision may rest on. The document is stored in the ledger, so that it can be judged again."""
+    """Everything a decision may rest on. It is stored in the ledger, so that it can be judged again."""
 
     service: str
     labels: dict[str, str]
     slo: dict[str, float]
     """Bound in seconds by percentile (``p99``)."""
+    slo_error_rate: float | None = None
+    """Largest share of failed requests; ``None`` where the spec states none."""
     currency: str
     baseline: PolicySide
     candidate: PolicySide
+    deployed: Workload | None = None
+    """What the manifest says now, where the baseline is something else."""
+    compared_load: float | None = None
+    """Requests per second at which the latencies of both sides were taken."""
+    expected_load: float | None = None
+    """Requests per second in production, where the spec states them."""
     ratio: Interval
     confidence: float
     trials: int
@@ -45,6 +61,8 @@ class PolicyInput(Value):
     """Interleaved blocks of the confirmation, both sides together."""
     changes: tuple[str, ...]
     """Names of the parameters that the change sets to another value."""
+    quota: tuple[QuotaEntry, ...] = ()
+    """The repository's quota of GPUs and MIG slices; empty where it has none."""
 
 
 class Denial(Value):

@@ -1,0 +1,89 @@
+"""From what a policy engine answered to a verdict. Whatever is not exactly an answer is a deny with its own reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tuner.policy.document import policy_document
+from tuner.policy.model import Denial, PolicyInput, Verdict
+
+__all__ = ["FAULT", "NoDecisionError", "decide"]
+
+FAULT = "policy.engine"
+
+
+class NoDecisionError(Exception):
+    """The engine gave no decision; the message says why, in a sentence for the pull request's reader."""
+
+
+class _Answer(BaseModel):
+    """The document ``data.tuner.main``."""
+
+    model_config = ConfigDict(strict=True)
+
+    allow: bool
+    deny: list[Denial]
+    warn: list[Denial] = []
+    packages: list[str]
+
+
+def decide(given: PolicyInput, ask: Callable[[dict[str, Any]], object], engine: str, revision: str) -> Verdict:
+    """The verdict on an input, by asking an engine for ``data.tuner.main``. Nothing that ``ask`` raises gets out."""
+    try:
+        answer = _Answer.model_validate(ask(policy_document(given)))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the answer"
+        return _fault(f"the policies' answer is not one: {place}: {first['msg']}", engine, revision)
+    except NoDecisionError as error:
+        return _fault(str(error), engine, revision)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # noqa: BLE001 - fails closed; a panic in Rust is no Exception
+        return _fault(f"the policy engine failed: {_first_line(error)}", engine, revision)
+    return _verdict(answer, engine, revision)
+
+
+def _verdict(answer: _Answer, engine: str, revision: str) -> Verdict:
+    denials = _sorted(answer.deny)
+    contradiction = _contradiction(answer)
+    if contradiction:
+        denials = (*denials, _denial(contradiction))
+    return Verdict(
+        allow=answer.allow and not denials,
+        denials=denials,
+        warnings=_sorted(answer.warn),
+        engine=engine,
+        revision=revision,
+        packages=tuple(sorted(answer.packages)),
+    )
+
+
+def _contradiction(answer: _Answer) -> str:
+    if answer.allow and answer.deny:
+        return "the policies allow and deny at once: fix tuner.main"
+    if not answer.allow and not answer.deny:
+        return "the policies do not allow and give no reason: fix tuner.main"
+    if any(denial.severity != "deny" for denial in answer.deny) or any(w.severity != "warn" for w in answer.warn):
+        return "a denial has severity warn, or a warning has severity deny: fix the policy"
+    return ""
+
+
+def _fault(reason: str, engine: str, revision: str) -> Verdict:
+    return Verdict(allow=False, denials=(_denial(reason),), engine=engine, revision=revision)
+
+
+def _denial(reason: str) -> Denial:
+    return Denial(id=FAULT, severity="deny", msg=reason)
+
+
+def _sorted(denials: list[Denial]) -> tuple[Denial, ...]:
+    return tuple(sorted(denials, key=lambda denial: (denial.id, denial.path, denial.msg)))
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__

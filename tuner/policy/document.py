@@ -1,0 +1,84 @@
+"""The JSON document that Rego sees: the input with what follows from it worked out.
+
+Policy engines differ in how they calculate and print numbers. So the sums and ratios are worked out here, once; every
+number has at most six decimals and at most fifteen digits, which every engine compares alike.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
+
+from tuner.engine.workload import Workload
+from tuner.policy.model import PolicyInput, PolicySide
+
+__all__ = ["policy_document"]
+
+_LARGEST = 10**9
+_LARGEST_WHOLE = 2**53
+_STEP = Decimal("0.000001")
+
+
+def policy_document(given: PolicyInput) -> dict[str, Any]:
+    """The input as plain JSON, with ``fleet`` on each side and in all ``relative``: candidate over what is there.
+
+    ``fleet`` is all replicas together, at the lower end of the candidate's capacity. A ratio is null where one of its
+    sides is unknown or the lower one is zero. ValueError for a number that the engines would not agree on (a fraction
+    above 1e9, a whole number above 2**53).
+    """
+    document = given.model_dump(mode="json")
+    deployed = given.deployed or given.baseline.workload
+    document["deployed"] = deployed.model_dump(mode="json")
+    document["baseline"]["fleet"] = _fleet(given.baseline, given.baseline.capacity.value)
+    document["candidate"]["fleet"] = _fleet(given.candidate, given.candidate.capacity.low)
+    document["relative"] = _relative(given, deployed)
+    exact: dict[str, Any] = _exact(document)
+    return exact
+
+
+def _fleet(side: PolicySide, capacity: float) -> dict[str, Any]:
+    replicas = side.workload.replicas
+    return {
+        "capacity": capacity * replicas,
+        "hourly_cost": side.hourly_cost * replicas,
+        "cost_per_million": _ratio(side.hourly_cost * 1e6, capacity * 3600),
+        "gpus": {resource: count * replicas for resource, count in side.workload.resources.gpus.items()},
+    }
+
+
+def _relative(given: PolicyInput, deployed: Workload) -> dict[str, Any]:
+    baseline, candidate = given.baseline, given.candidate
+    before, after = deployed.resources, candidate.workload.resources
+    replicas = (baseline.workload.replicas, candidate.workload.replicas)
+    return {
+        "capacity": _ratio(candidate.capacity.low * replicas[1], baseline.capacity.value * replicas[0]),
+        "expected_load": _ratio(candidate.capacity.low * replicas[1], given.expected_load),
+        "hourly_cost": _ratio(candidate.hourly_cost * replicas[1], baseline.hourly_cost * replicas[0]),
+        "monthly_cost": _ratio(candidate.monthly_cost, baseline.monthly_cost),
+        "replicas": _ratio(candidate.workload.replicas, deployed.replicas),
+        "cpu": _ratio(after.cpu, before.cpu),
+        "memory": _ratio(after.memory, before.memory),
+        "gpus": _ratio(sum(after.gpus.values()), sum(before.gpus.values())),
+    }
+
+
+def _ratio(above: float | None, below: float | None) -> float | None:
+    return above / below if above is not None and below else None
+
+
+def _exact(value: Any) -> Any:
+    """The value with fractions rounded to six decimals, whole ones written as whole numbers."""
+    if isinstance(value, dict):
+        return {name: _exact(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_exact(inner) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_WHOLE:
+        raise ValueError(f"{value} is too large a number for a policy")
+    return _rounded(value) if isinstance(value, float) else value
+
+
+def _rounded(value: float) -> int | float:
+    if not abs(value) <= _LARGEST:
+        raise ValueError(f"{value:g} is too large a number for a policy")
+    decimal = Decimal(repr(value)).quantize(_STEP, ROUND_HALF_EVEN)
+    return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)

@@ -1,0 +1,71 @@
+"""Policies evaluated in this process by regorus: the default engine, which needs no server."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+from typing import Any
+
+from regorus.regorus import Engine
+
+from tuner.errors import Problem, UserError
+from tuner.policy.bundle import PolicyBundle
+from tuner.policy.decision import NoDecisionError, decide
+from tuner.policy.model import PolicyInput, Verdict
+
+__all__ = ["EmbeddedEngine", "check_policies"]
+
+_PLACE = re.compile(r"--> (?P<file>.+?):(?P<line>\d+):(?P<column>\d+)")
+_REASON = re.compile(r"^error: (?P<reason>.+)$", re.MULTILINE)
+
+
+class EmbeddedEngine:
+    """The default policy engine. Policies that it cannot read deny everything; ``check_policies`` says why."""
+
+    def __init__(self, bundle: PolicyBundle) -> None:
+        self.name = f"regorus {version('gordon-to-regorus')}"
+        self.bundle = bundle
+
+    def decide(self, document: PolicyInput) -> Verdict:
+        """Judge one document by every package."""
+        return decide(document, self._ask, self.name, self.bundle.revision)
+
+    def _ask(self, document: dict[str, Any]) -> object:
+        try:
+            engine = _loaded(self.bundle)
+            engine.set_input_json(json.dumps(document, allow_nan=False))
+            answer = json.loads(engine.eval_query_as_json("data.tuner.main"))
+        except RuntimeError as error:
+            problem = _problem(error)
+            raise NoDecisionError(f"the policies cannot be evaluated: {problem}") from error
+        results = answer.get("result") or []
+        if not results:
+            raise NoDecisionError("the policies have no package tuner.main, so nothing is allowed")
+        return results[0]["expressions"][0]["value"]
+
+
+def check_policies(bundle: PolicyBundle) -> None:
+    """UserError, with the place, where a module or the data cannot be read."""
+    try:
+        _loaded(bundle)
+    except RuntimeError as error:
+        raise UserError(_problem(error)) from error
+
+
+def _loaded(bundle: PolicyBundle) -> Any:
+    engine = Engine()
+    for path, text in bundle.modules.items():
+        engine.add_policy(path, text)
+    engine.add_data_json(bundle.data)
+    return engine
+
+
+def _problem(error: RuntimeError) -> Problem:
+    """The place and reason in an error of regorus, without its drawing and its backtrace."""
+    text = str(error)
+    place, reason = _PLACE.search(text), _REASON.search(text)
+    what = reason["reason"] if reason else next((line for line in text.splitlines() if line.strip()), "no reason given")
+    if place is None:
+        return Problem(what)
+    return Problem(what, "", place["file"], int(place["line"]), int(place["column"]))
