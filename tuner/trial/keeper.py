@@ -126,27 +126,32 @@ class _Memory:
         self.peak = 0
         self.tick = _CALM_TICK if limit is None else _TICK
         self._pids: list[int] = []
-        self._next_tree = self._next_exact = 0.0
+        self._next_tree = self._next_exact = self._next_near = 0.0
 
     def look(self) -> bool:
         """True where the limit is passed."""
         now = time.monotonic()
         if now >= self._next_tree:
-            self._pids = [process.pid for process in process_table.descendants((os.getpid(),))]
-            # A big process table takes long to read: never spend more than some 2 % of a core on it.
-            self._next_tree = now + max(0.5, 50 * (time.monotonic() - now))
+            self._refresh()
         near = self.limit is not None and memory_use.at_most(self._pids) > self.limit
-        if now < self._next_exact and not near:
-            return False
-        return self.measure() and near
+        return now >= (self._next_near if near else self._next_exact) and self.measure()
 
     def measure(self) -> bool:
         """Take the exact size now; True where it is above the limit."""
         began = time.monotonic()
+        self._refresh()
         size = memory_use.exact(self._pids)
-        self._next_exact = began + max(1.0, 50 * (time.monotonic() - began))
+        cost = time.monotonic() - began
+        self._next_exact = began + max(1.0, 50 * cost)
+        self._next_near = began + 5 * cost
         self.peak = max(self.peak, size)
         return self.limit is not None and size > self.limit
+
+    def _refresh(self) -> None:
+        began = time.monotonic()
+        self._pids = [process.pid for process in process_table.descendants((os.getpid(),))]
+        # A long process table takes long to read: spend some 2 % of a core on it at most.
+        self._next_tree = began + max(0.5, 50 * (time.monotonic() - began))
 
 
 class _Keeper:
