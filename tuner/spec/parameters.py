@@ -121,7 +121,12 @@ def _identity(value: Scalar) -> tuple[bool, Scalar]:
 
 
 class ParameterRange(Section):
-    """What one parameter may be. An engine's own parameter may be left empty (`{}`): the engine supplies the rest."""
+    """What one parameter may be. An engine's own parameter may be left empty (`{}`): the engine supplies the rest.
+
+    Every engine has these too, which say only their values: `replicas`, `cpu`, `memory`, `gpu` (which GPU or MIG
+    resource) and `gpu_product` (the node label `nvidia.com/gpu.product`). A parameter that the engine does not know
+    needs `type`, `values` or `min` and `max`, `default` and `target`.
+    """
 
     type: Literal["int", "float", "categorical", "ordinal"] | None = Field(
         None, description="Kind of parameter; needed for a parameter that the engine does not know."

@@ -36,17 +36,17 @@ def reference(example: bytes) -> str:
     schema = json_schema()
     definitions: Mapping[str, Any] = schema["$defs"]
     parts = _parts(example)
-    lines = [_INTRODUCTION, "## The file", "", *_table(schema), ""]
+    lines = [_INTRODUCTION, "## The file", "", *_table(schema, definitions), ""]
     shown: set[str] = set()
     for key, node in schema["properties"].items():
         names = [name for name in _named(node) if name not in shown]
         if not names and key not in parts:
             continue
-        lines += [f"## `{key}`", "", node.get("description", ""), ""]
+        lines += [f"## `{key}`", "", *([] if names else [node["description"], ""])]
         for name in _with_nested(names, definitions, shown):
             if name not in names[:1]:
                 lines += [f"### {name}", ""]
-            lines += [definitions[name].get("description", ""), "", *_table(definitions[name]), ""]
+            lines += [definitions[name].get("description", ""), "", *_table(definitions[name], definitions), ""]
         if key in parts:
             lines += ["```yaml", *parts[key], "```", ""]
     return "\n".join(lines).rstrip() + "\n"
@@ -87,13 +87,14 @@ def _with_nested(names: list[str], definitions: Mapping[str, Any], shown: set[st
             yield from _with_nested(list(_named(definitions[name])), definitions, shown)
 
 
-def _table(section: Mapping[str, Any]) -> Iterator[str]:
+def _table(section: Mapping[str, Any], definitions: Mapping[str, Any]) -> Iterator[str]:
     required = section.get("required", [])
     yield "| Key | Type | Default | Meaning |"
     yield "|---|---|---|---|"
     for key, node in section["properties"].items():
         default = "required" if key in required else _default(node)
-        yield f"| `{key}` | {_kind(node)} | {default} | {node.get('description', '')} |"
+        meaning = node.get("description") or definitions[next(_named(node))]["description"]
+        yield f"| `{key}` | {_kind(node)} | {default} | {meaning} |"
 
 
 def _default(node: Mapping[str, Any]) -> str:
@@ -116,7 +117,8 @@ def _kind(node: Mapping[str, Any]) -> str:
     if node.get("type") == "array":
         return f"list of {_kind(node['items'])}"
     if node.get("type") == "object":
-        return f"mapping to {_kind(node['additionalProperties'])}"
+        values = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+        return f"mapping to {_kind(values[0])}"
     return _scalar(node)
 
 
@@ -127,7 +129,7 @@ def _scalar(node: Mapping[str, Any]) -> str:
     if examples := node.get("examples"):
         words.append(f"such as {', '.join(f'`{example}`' for example in examples)}")
     bounds = (("minimum", "at least"), ("exclusiveMinimum", "above"), ("maximum", "at most"))
-    limits = [f"{word} {node[key]:g}" for key, word in bounds if abs(node.get(key, 1e9)) < 1e9]
+    limits = [f"{word} {node[key]:g}" for key, word in bounds if abs(node.get(key, 1e9)) < 1e6]
     return " ".join(words) + (f", {', '.join(limits)}" if limits else "")
 
 

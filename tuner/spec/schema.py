@@ -23,8 +23,9 @@ def json_schema() -> dict[str, Any]:
     generated = TuningSpec.model_json_schema(by_alias=True, mode="validation")
     schema: dict[str, Any] = _tidy(generated)
     parameters = schema["properties"]["parameters"]
-    entry = parameters.pop("additionalProperties")
-    parameters["additionalProperties"] = {"anyOf": [entry, {"type": "null"}]}
+    for pattern, entry in parameters["patternProperties"].items():
+        parameters["patternProperties"][pattern] = {"anyOf": [entry, {"type": "null"}]}
+    parameters["additionalProperties"] = False
     schema["$defs"]["Slo"]["properties"]["latency"]["propertyNames"] = {"pattern": _PERCENTILE}
     return {"$schema": GenerateJsonSchema.schema_dialect, "$id": _ID, **schema}
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tuner.errors import UserError
 from tuner.spec.document import Document, Path, read_documents
+from tuner.spec.loading import load_spec
 from tuner.spec.mistake import Mistake, nearest, shown
 from tuner.spec.plain_scalar import resolve
 
@@ -71,7 +72,8 @@ def starter_spec(
 ) -> str:
     """A commented spec for the service in the manifest, to be put beside it; it loads as it is.
 
-    UserError as in ``starting_point``, and where the engine is neither given nor told by the manifest.
+    UserError as in ``starting_point``, where the engine is neither given nor told by the manifest, and for names that
+    no spec can hold.
     """
     point = starting_point(manifest, file, container)
     engine = engine or point.engine
@@ -80,7 +82,7 @@ def starter_spec(
         raise UserError.of(what, f"name the engine: {' or '.join(ENGINES)}", file=file)
     parameters = "\n".join(_parameter_lines(engine_parameters)) or "  replicas: {min: 1, max: 4}"
     limits = "".join(f"#   {_one_line(key)} is {_one_line(value)} now\n" for key, value in point.limits)
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         name=_quoted(point.name),
         engine=_quoted(engine),
         manifest=_quoted(point.manifest),
@@ -88,6 +90,12 @@ def starter_spec(
         parameters=parameters,
         limits=limits,
     )
+    try:
+        load_spec(text.encode(), file)
+    except UserError as error:
+        problem = error.problems[0]
+        raise UserError.of(f"no spec can be written: {problem.what}", problem.fix, file=file) from error
+    return text
 
 
 def _one_line(text: str) -> str:
