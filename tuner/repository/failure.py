@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from tuner.errors import PermanentError, TemporaryError, TunerError, UserError
 
-__all__ = ["error_from", "readable", "without_credentials"]
+__all__ = ["ContendedError", "error_from", "readable", "without_credentials"]
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _SPEAKERS = re.compile(r"^(?:fatal|error|remote|ssh|!)[: ]", re.IGNORECASE)
 _LONGEST = 300
 
 
+class ContendedError(TemporaryError):
+    """Another process holds a lock or was first: look again at once, and decide anew."""
+
+
 class _Next(StrEnum):
     """What the caller should do."""
 
+    AGAIN = "again"
     WAIT = "wait"
     STOP = "stop"
     MEND = "mend"
+
+
+_ERRORS: Mapping[_Next, type[TunerError]] = {
+    _Next.AGAIN: ContendedError,
+    _Next.WAIT: TemporaryError,
+    _Next.STOP: PermanentError,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +79,7 @@ _MEANINGS = (
     ),
     _meaning(
         r"\.lock': file exists|index file open failed.*lock|unable to lock",
-        _Next.WAIT,
+        _Next.AGAIN,
         "another git process holds a lock on the repository",
         "wait for it; delete the lock file if no git process runs",
     ),
@@ -80,7 +93,7 @@ _MEANINGS = (
     _meaning(
         r"but expected|reference already exists|stale info|fetch first|non-fast-forward|unable to resolve reference|"
         r"failed to update ref|incorrect old value|cannot lock ref",
-        _Next.WAIT,
+        _Next.AGAIN,
         "another process moved the branch first",
         "look again and decide anew",
     ),
@@ -147,7 +160,7 @@ def error_from(command: str, status: int, stderr: str, *, about: str = "") -> Tu
             if meaning.then is _Next.MEND:
                 return UserError.of(f"{text}: {said}", meaning.fix)
             line = f"{text} ({meaning.fix}): {said}"
-            return TemporaryError(line) if meaning.then is _Next.WAIT else PermanentError(line)
+            return _ERRORS[meaning.then](line)
     return PermanentError(f"{place}git {command} failed: {said}")
 
 

@@ -49,9 +49,10 @@ def local_refs(git: Git, prefix: str = "refs/") -> Mapping[str, str]:
 def swap_locally(git: Git, updates: Sequence[RefUpdate]) -> None:
     """All updates or none. A reference that is at ``new`` already counts as moved, so that a step can be repeated.
 
-    TemporaryError where another process was first or holds a lock.
+    An update from a commit to itself only makes sure that it is there. ContendedError where another process was first
+    or holds a lock.
     """
-    lines = [_line(update) for update in updates if _current(git, update.ref) != update.new]
+    lines = [_line(update) for update in updates if update.new == update.old or _current(git, update.ref) != update.new]
     if lines:
         raw = "".join(f"{line}\0" for line in ("start", *lines, "prepare", "commit"))
         git.run("update-ref", "--no-deref", "-m", "tuner", "--stdin", "-z", stdin=raw.encode())
@@ -62,6 +63,8 @@ def _current(git: Git, ref: str) -> str | None:
 
 
 def _line(update: RefUpdate) -> str:
+    if update.new == update.old:
+        return f"verify {update.ref}\0{update.old or ''}"
     if update.old is None:
         return f"create {update.ref}\0{update.new}"
     if update.new is None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tuner.errors import PermanentError, TemporaryError
+from tuner.errors import PermanentError
 from tuner.repository.address import Access, Address
-from tuner.repository.failure import error_from
+from tuner.repository.failure import ContendedError, error_from
 from tuner.repository.git import Git
 from tuner.repository.reference import RefUpdate
 
@@ -91,9 +91,9 @@ class Remote:
         }
 
 
-def _lost_race(porcelain: str) -> TemporaryError | None:
+def _lost_race(porcelain: str) -> ContendedError | None:
     if "[rejected] (stale info)" in porcelain or "[rejected] (fetch first)" in porcelain:
-        return TemporaryError("another process moved the branch first (look again and decide anew)")
+        return ContendedError("another process moved the branch first (look again and decide anew)")
     return None
 
 

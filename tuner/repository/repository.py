@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tuner.errors import PermanentError, UserError
+from tuner.errors import PermanentError, TunerError, UserError
 from tuner.repository.address import Access, Address
 from tuner.repository.commit import TUNER, Commit, Identity, build_commit, commit_tree
 from tuner.repository.discovery import discover, user_identity
@@ -163,8 +163,8 @@ class Repository:
         return self.git.run("rev-list", "-1", tip, "--", checked(path)).text
 
     def contains(self, descendant: str, ancestor: str) -> bool:
-        """Whether the history of one commit has the other in it; a commit contains itself."""
-        return self.git.run("merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1)).status == 0
+        """Whether the history of one commit has the other in it; itself it has, one that is not here it has not."""
+        return self.git.run("merge-base", "--is-ancestor", ancestor, descendant, accept=(0, 1, 128)).status == 0
 
     def identity(self) -> Identity | None:
         """The name and address that the person here has configured for Git; None where there are none."""
@@ -205,7 +205,7 @@ class Repository:
     def push(self, branch: str, sha: str, *, expected: str | None) -> None:
         """Move a branch to a commit if it is still at ``expected`` (None: if it does not exist yet).
 
-        A branch that is at ``sha`` already is left there. TemporaryError for a lost race, PermanentError for a refusal,
+        A branch that is at ``sha`` already is left there. ContendedError for a lost race, PermanentError for a refusal,
         UserError where the branch is checked out in a work tree.
         """
         self.swap([RefUpdate(branch_ref(branch), sha, expected)])
@@ -234,7 +234,11 @@ class Repository:
             refuse_checked_out(self.git, [RefUpdate(ref, sha, expected)])
         # Files first: a crash in between leaves the new files staged on the old commit, and a second try goes through.
         move_files(self.git, place, expected, sha)
-        swap_locally(self.git, [RefUpdate(ref, sha, expected), *also])
+        try:
+            swap_locally(self.git, [RefUpdate(ref, sha, expected), *also])
+        except TunerError:
+            move_files(self.git, place, sha, expected)
+            raise
 
     def _head(self) -> str | None:
         answer = self.git.run("symbolic-ref", "-q", "HEAD", accept=(0, 1))
