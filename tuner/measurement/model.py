@@ -40,12 +40,18 @@ class LoadPoint(Value):
     lateness_p99: float
     """How late the generator itself sent, in seconds."""
     result: LoadResult
+    pressure: float = 0.0
+    """The largest ratio of a latency to its bound; above 1 where a bound is missed."""
 
 
 class Capacity(Value):
-    """The largest rate (requests per second) that met the SLO, between the last pass and the first failure."""
+    """The largest rate (requests per second) that met the SLO, between the last pass and the first failure.
+
+    ``certified`` is the largest rate that passed, twice; ``rate.value`` is where latency is thought to pass its bound.
+    """
 
     rate: Interval
+    certified: float | None = None
 
 
 class Measurement(Value):
@@ -58,6 +64,12 @@ class Measurement(Value):
     """The point at the objective's stated rate, where the goal is about latency."""
     unloaded: dict[str, float] = Field(default_factory=dict)
     """Seconds by percentile at a load that queues nothing: a tight SLO is told apart from a slow server."""
+    reason: str = ""
+    """Why there is no capacity, in one line for people; empty where there is one."""
+    doubt: str | None = None
+    """Why the measurement cannot be believed (generator, unsteady machine); ``None`` where it can."""
+    failures: Interval | None = None
+    """Share of requests that failed at loads up to the capacity, with its upper limit at the SLO's confidence."""
     warm_up: float
     """Seconds of load before anything counted."""
     elapsed: float

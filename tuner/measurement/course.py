@@ -1,0 +1,241 @@
+"""The course of a measurement: warm up, see the unloaded latency, search the capacity, load at the stated rate.
+
+``measure`` knows nothing about the configuration; ``remeasure`` measures one whose capacity is known, for blocks that
+are compared with each other. Both judge every load by the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from scipy.special import betaincinv
+
+from tuner.engine.protocol import Endpoint, HttpRequest
+from tuner.load.protocol import LoadGenerator, LoadResult
+from tuner.measurement.capacity import CapacitySearch
+from tuner.measurement.latency import percentile
+from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
+from tuner.measurement.probe import Prober
+from tuner.measurement.verdict import Limits
+from tuner.spec.model import Load, Search, Slo
+
+__all__ = ["measure", "remeasure"]
+
+OVER = {"bracket": 1, "narrow": 2, "confirm": 5}
+"""Requests over the bound with which a probe still passes; the more, the more requests it takes and the surer it is
+to tell a rate that just holds from one that just does not."""
+FIRST_COUNT, FIRST_RATE = 10, 40.0
+SETTLE = 0.4
+"""Seconds of one round of warm-up load, and by how much a round must be faster than the last for another one."""
+SETTLED = 0.85
+ROUNDS = 4
+UNLOADED_COUNT, UNLOADED_RATE = 40, 100.0
+GUESS = 0.8
+"""The rate tried first where nothing is known: the share of a server that answers one request at a time."""
+SAME_LENGTH = 20
+"""Answers that must all have had one length before another length counts as a failure."""
+
+
+def measure(
+    generator: LoadGenerator,
+    endpoint: Endpoint,
+    requests: Sequence[HttpRequest],
+    *,
+    slo: Slo,
+    load: Load,
+    search: Search,
+    seed: int,
+    start_rate: float | None = None,
+    at_rate: float | None = None,
+    check: Callable[[], None],
+) -> Measurement:
+    """Measure a started server. ``check`` runs between loads and raises where the server is gone.
+
+    ``start_rate``: where the capacity is expected, requests per second; guessed from the unloaded latency where
+    ``None``. ``at_rate``: a rate to report as well. Whatever ``check`` and the generator raise passes through.
+    """
+    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
+    warm_up = _warm_up(prober, start_rate)
+    unloaded = _unloaded(prober)
+    if unloaded.point.judgement in (Judgement.FAIL, Judgement.INVALID):
+        return _refused(prober, warm_up, unloaded.point)
+    stride = 2.0 if start_rate is None else 1.25
+    start = start_rate or GUESS / max(unloaded.point.latency["p50"], 1e-6)
+    hunt = _hunt(prober, CapacitySearch(start, precision=search.precision, stride=stride, floor=prober.floor))
+    return _measurement(prober, hunt, warm_up, at_rate, unloaded.point.latency)
+
+
+def remeasure(
+    generator: LoadGenerator,
+    endpoint: Endpoint,
+    requests: Sequence[HttpRequest],
+    *,
+    slo: Slo,
+    load: Load,
+    search: Search,
+    seed: int,
+    capacity: float,
+    at_rate: float | None = None,
+    check: Callable[[], None],
+) -> Measurement:
+    """Measure a server whose capacity (requests per second) is about known: the search begins there, in small steps.
+
+    No unloaded latency is taken. Otherwise as ``measure``.
+    """
+    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
+    warm_up = _warm_up(prober, capacity)
+    stride = 1 + 1.5 * search.precision
+    hunt = _hunt(prober, CapacitySearch(capacity, precision=search.precision, stride=stride, floor=prober.floor))
+    return _measurement(prober, hunt, warm_up, at_rate, {})
+
+
+@dataclass(frozen=True, slots=True)
+class _Hunt:
+    points: tuple[LoadPoint, ...]
+    capacity: Capacity | None
+    doubt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Unloaded:
+    point: LoadPoint
+    result: LoadResult
+
+
+def _prober(
+    generator: LoadGenerator,
+    endpoint: Endpoint,
+    requests: Sequence[HttpRequest],
+    slo: Slo,
+    load: Load,
+    search: Search,
+    seed: int,
+    check: Callable[[], None],
+) -> Prober:
+    return Prober(
+        generator=generator,
+        endpoint=endpoint,
+        requests=tuple(requests),
+        load=load,
+        limits=Limits.of(slo),
+        longest=search.probe,
+        seed=1000 * seed,
+        check=check,
+    )
+
+
+def _warm_up(prober: Prober, start_rate: float | None) -> float:
+    """Load until it no longer makes the server faster; seconds that took."""
+    median = 0.0
+    for _ in range(ROUNDS):
+        first = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
+        median = percentile(first.histogram, 50)
+        if first.answered:
+            break
+    rate = 0.7 * start_rate if start_rate else 0.5 / max(median, 1e-6)
+    before = float("inf")
+    for _ in range(ROUNDS):
+        result = prober.send(rate, max(int(rate * SETTLE), 1), hopeless=True)
+        median = percentile(result.histogram, 50)
+        if result.ended_early:
+            rate /= 2
+        elif median > SETTLED * before:
+            break
+        before = median
+    return prober.elapsed
+
+
+def _unloaded(prober: Prober) -> _Unloaded:
+    """The latency of requests that hardly ever meet another one; learns the length of a good answer."""
+    first = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
+    median = max(percentile(first.histogram, 50), 1e-6)
+    rate = min(0.25 / median, UNLOADED_RATE)
+    count = max(min(UNLOADED_COUNT, int(rate * prober.longest)), 1)
+    result = prober.send(rate, count, constant=True)
+    point = prober.point(rate, result)
+    if point.judgement is Judgement.INVALID:
+        result = prober.send(rate, count, constant=True)
+        point = prober.point(rate, result)
+    if len(result.answer_lengths) == 1 and result.answered >= SAME_LENGTH:
+        (prober.answer_length,) = result.answer_lengths
+    return _Unloaded(point, result)
+
+
+def _refused(prober: Prober, warm_up: float, point: LoadPoint) -> Measurement:
+    """Not even the unloaded server meets the SLO, or it cannot be seen because the generator is late."""
+    told = ", ".join(f"{name} {seconds * 1e3:.3g} ms" for name, seconds in point.latency.items())
+    reason, doubt = "", None
+    if point.judgement is Judgement.INVALID:
+        doubt = point.reason
+    elif point.result.answered:
+        reason = f"the SLO is tighter than the unloaded latency ({told} at {point.rate:.4g}/s): {point.reason}"
+    else:
+        reason = f"no request was answered well: {point.reason}"
+    return Measurement(
+        capacity=None,
+        curve=(point,),
+        unloaded=point.latency,
+        reason=reason,
+        doubt=doubt,
+        warm_up=warm_up,
+        elapsed=prober.elapsed,
+    )
+
+
+def _hunt(prober: Prober, search: CapacitySearch) -> _Hunt:
+    points = []
+    while probe := search.ask():
+        point = prober.probe(probe.rate, OVER[probe.purpose])
+        search.tell(probe, point)
+        points.append(point)
+        if point.result.failures:
+            _recover(prober)
+    return _Hunt(tuple(points), search.capacity(), search.doubt)
+
+
+def _recover(prober: Prober) -> None:
+    """Requests were given up: let the server work off what it still has of them before the next load."""
+    for _ in range(ROUNDS):
+        result = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
+        if not result.failures and not any(result.over):
+            return
+
+
+def _measurement(
+    prober: Prober, hunt: _Hunt, warm_up: float, at_rate: float | None, unloaded: dict[str, float]
+) -> Measurement:
+    stated = None if at_rate is None else prober.probe(at_rate, OVER["confirm"])
+    doubt = hunt.doubt
+    if doubt is None and stated is not None and stated.judgement is Judgement.INVALID:
+        doubt = stated.reason
+    return Measurement(
+        capacity=hunt.capacity,
+        curve=hunt.points,
+        at_rate=stated,
+        unloaded=unloaded,
+        reason="" if hunt.capacity or doubt else _why_none(prober, hunt),
+        doubt=doubt,
+        failures=_failures(hunt, prober.limits.confidence),
+        warm_up=warm_up,
+        elapsed=prober.elapsed,
+    )
+
+
+def _why_none(prober: Prober, hunt: _Hunt) -> str:
+    lowest = min(hunt.points, key=lambda point: point.rate)
+    told = f"no load met the SLO, the lowest tried was {lowest.rate:.4g}/s: {lowest.reason}"
+    if lowest.rate > prober.floor * 1.001:
+        return told
+    seconds = prober.longest
+    return f"{told}; below {prober.floor:.4g}/s a probe of {seconds:g} s is too short to tell (search.probe)"
+
+
+def _failures(hunt: _Hunt, confidence: float) -> Interval | None:
+    """Share of failed requests in all loads that passed, with its Clopper-Pearson upper limit."""
+    passed = [point.result for point in hunt.points if point.judgement is Judgement.PASS]
+    scheduled, failed = sum(result.scheduled for result in passed), sum(result.failures for result in passed)
+    if not scheduled:
+        return None
+    high = 1.0 if failed == scheduled else float(betaincinv(failed + 1, scheduled - failed, confidence))
+    return Interval(value=failed / scheduled, low=0.0, high=high)

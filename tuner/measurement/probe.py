@@ -1,0 +1,96 @@
+"""One load on one server, sized so that its verdict can be certain, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tuner.engine.protocol import Endpoint, HttpRequest
+from tuner.load.protocol import LoadGenerator, LoadPlan, LoadResult
+from tuner.measurement.latency import name_of, percentile, percentiles
+from tuner.measurement.model import LoadPoint
+from tuner.measurement.verdict import Limits, hopeless_failures, judge, needed, refuting
+from tuner.spec.model import Load
+
+__all__ = ["Prober"]
+
+SHOWN = (50.0, 90.0, 95.0, 99.0)
+LEAD = 0.2
+"""Seconds of each probe's load before anything counts, or a tenth of its duration where that is less."""
+
+
+@dataclass(slots=True)
+class Prober:
+    """Sends loads to one server and judges them; ``elapsed`` sums up their seconds.
+
+    ``longest`` is the longest load at one rate, in seconds. ``check`` runs before and after each load and raises where
+    the server is gone. ``answer_length``: once known, an answer of another length has failed.
+    """
+
+    generator: LoadGenerator
+    endpoint: Endpoint
+    requests: tuple[HttpRequest, ...]
+    load: Load
+    limits: Limits
+    longest: float
+    seed: int
+    check: Callable[[], None]
+    answer_length: int | None = None
+    elapsed: float = field(default=0.0, init=False)
+    _loads: int = field(default=0, init=False)
+
+    @property
+    def floor(self) -> float:
+        """The lowest rate at which the longest load holds enough requests to certify every bound."""
+        return self.certifying(0) / self.longest
+
+    def certifying(self, over: int) -> int:
+        """Requests that certify every bound with that many over it."""
+        return max(needed(over, percent, self.limits.confidence) for percent, _ in self.limits.bounds)
+
+    def probe(self, rate: float, over: int) -> LoadPoint:
+        """Load at the rate, with requests for a pass with ``over`` of them over a bound, or what the time allows."""
+        count = min(self.certifying(over), max(int(rate * self.longest * (1 + 1e-9)), 1))
+        return self.point(rate, self.send(rate, count, lead=min(LEAD, 0.1 * count / rate), hopeless=True))
+
+    def send(
+        self, rate: float, count: int, *, lead: float = 0.0, hopeless: bool = False, constant: bool = False
+    ) -> LoadResult:
+        """A load of that many requests at the rate; a ``hopeless`` one ends as soon as it is refuted."""
+        self.check()
+        limits = self.limits
+        plan = LoadPlan(
+            endpoint=self.endpoint,
+            requests=self.requests,
+            arrivals="constant" if constant else self.load.arrivals,
+            rate=rate,
+            duration=count / rate,
+            seed=self.seed + self._loads,
+            timeout=self.load.timeout,
+            bounds=limits.bounds,
+            lead=lead,
+            hopeless_after=tuple(refuting(count, percent, limits.confidence) - 1 for percent, _ in limits.bounds)
+            if hopeless
+            else None,
+            hopeless_failures=hopeless_failures(count, limits) if hopeless else None,
+            answer_length=self.answer_length,
+        )
+        self._loads += 1
+        result = self.generator.run(plan)
+        self.elapsed += result.elapsed
+        self.check()
+        return result
+
+    def point(self, rate: float, result: LoadResult) -> LoadPoint:
+        """The point of the curve that a load makes."""
+        verdict = judge(result, self.limits)
+        latency = percentiles(result.histogram, (*SHOWN, *(percent for percent, _ in self.limits.bounds)))
+        return LoadPoint(
+            rate=rate,
+            judgement=verdict.judgement,
+            reason=verdict.reason,
+            latency=latency,
+            lateness_p99=percentile(result.lateness, 99),
+            result=result,
+            pressure=max(latency.get(name_of(percent), 0.0) / bound for percent, bound in self.limits.bounds),
+        )

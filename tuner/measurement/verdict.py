@@ -1,0 +1,144 @@
+"""Does one load meet the SLO? Certified, refuted, or not to be told from so few requests.
+
+The rule is MLPerf's early stopping (MLPerf Inference rules, appendix "Early stopping criterion"): a percentile p is
+certified at confidence c by n requests, t of them over the bound, where a server that just misses p would do so well
+with a probability of at most 1 - c: P(Binomial(n, 1 - p) <= t) <= 1 - c. Each verdict is taken once, at an end that
+was fixed in advance; a load that ends early has only what the whole load would have had too many of already, so its
+refutation holds for the whole load. The rule takes exceedances for independent of each other; those of one queue come
+in bursts, so near the capacity it passes more often than 1 - c. What follows for the capacity is in ``capacity``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from scipy.special import bdtr, bdtrc
+
+from tuner.load.histogram import decode
+from tuner.load.protocol import LoadResult
+from tuner.measurement.model import Judgement
+from tuner.spec.model import Slo
+
+__all__ = ["Limits", "Verdict", "allowed", "judge", "needed", "refuting"]
+
+LATENESS_SHARE = 0.2
+LEAST_LATENESS = 0.001
+WHY_INVALID = "the load generator was the bottleneck"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a load has to hold; ``bounds`` are (percentile in 0..100, seconds).
+
+    ``lateness`` bounds the generator's own p99, in seconds: a fifth of the tightest bound, a millisecond at least.
+    """
+
+    bounds: tuple[tuple[float, float], ...]
+    error_rate: float
+    confidence: float
+    lateness: float
+
+    @classmethod
+    def of(cls, slo: Slo) -> Self:
+        """The limits of a spec's SLO."""
+        lateness = max(LEAST_LATENESS, LATENESS_SHARE * min(bound for _, bound in slo.bounds))
+        return cls(slo.bounds, slo.error_rate, slo.confidence, lateness)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judgement with its reason, in one line for people."""
+
+    judgement: Judgement
+    reason: str
+
+
+@lru_cache(maxsize=65_536)
+def needed(over: int, percentile: float, confidence: float) -> int:
+    """Requests that certify the percentile with that many over its bound."""
+    miss = 1 - percentile / 100
+    low, high = over, over + 1
+    while bdtr(over, high, miss) > 1 - confidence:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bdtr(over, middle, miss) <= 1 - confidence else (middle, high)
+    return high
+
+
+@lru_cache(maxsize=65_536)
+def allowed(requests: int, percentile: float, confidence: float) -> int | None:
+    """The most requests over the bound with which that many certify the percentile; ``None`` where too few can."""
+    low, high = -1, requests
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if needed(middle, percentile, confidence) <= requests else (low, middle)
+    return None if low < 0 else low
+
+
+@lru_cache(maxsize=65_536)
+def refuting(requests: int, percentile: float, confidence: float) -> int:
+    """The fewest requests over the bound that refute the percentile: P(Binomial(n, 1 - p) >= k) <= 1 - c."""
+    return _refuting(requests, 1 - percentile / 100, confidence)
+
+
+def _refuting(requests: int, share: float, confidence: float) -> int:
+    low, high = 0, requests + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if bdtrc(middle - 1, requests, share) <= 1 - confidence else (middle, high)
+    return high
+
+
+def hopeless_failures(requests: int, limits: Limits) -> int:
+    """More failures than this, of that many requests, refute the error rate."""
+    return _refuting(requests, limits.error_rate, limits.confidence) - 1
+
+
+def judge(result: LoadResult, limits: Limits) -> Verdict:
+    """Judge one load; the result's ``over`` follows the limits' bounds. See the module for what a verdict claims.
+
+    The error rate is judged by the share that was seen: certifying a small one as well would need several times the
+    requests of a p99. It refutes where failures are significantly too many.
+    """
+    late = decode(result.lateness).get_value_at_percentile(99) / 1e6
+    if late > limits.lateness:
+        said = f"sent its requests {late * 1e3:.1f} ms late (p99, bound {limits.lateness * 1e3:.1f} ms)"
+        return Verdict(Judgement.INVALID, f"{WHY_INVALID}: it {said}")
+    judged = [_errors(result, limits)]
+    for (percentile, bound), over in zip(limits.bounds, result.over, strict=True):
+        judged.append(_percentile(result, percentile, bound, over, limits.confidence))
+    for judgement in (Judgement.FAIL, Judgement.UNDECIDED):
+        for verdict in judged:
+            if verdict.judgement is judgement:
+                return verdict
+    if result.ended_early:
+        return Verdict(Judgement.UNDECIDED, "the load ended early")
+    return Verdict(Judgement.PASS, "; ".join(verdict.reason for verdict in judged[1:]))
+
+
+def _errors(result: LoadResult, limits: Limits) -> Verdict:
+    kinds = ", ".join(f"{kind} {count}" for kind, count in result.failed.items())
+    reason = f"{result.failures} of {result.scheduled} requests failed ({kinds or 'none'})"
+    if result.failures > hopeless_failures(result.planned, limits):
+        return Verdict(Judgement.FAIL, f"{reason}, {limits.error_rate:.3%} may")
+    if result.failures > limits.error_rate * result.scheduled:
+        return Verdict(Judgement.UNDECIDED, f"{reason}, {limits.error_rate:.3%} may: too few requests to be sure")
+    return Verdict(Judgement.PASS, reason)
+
+
+def _percentile(result: LoadResult, percentile: float, bound: float, over: int, confidence: float) -> Verdict:
+    name = f"p{percentile:g} <= {bound * 1e3:g} ms"
+    seen = f"{over} of {result.scheduled} requests over"
+    if over >= refuting(result.planned, percentile, confidence):
+        return Verdict(Judgement.FAIL, f"{name} refuted: {seen}")
+    most = allowed(result.planned, percentile, confidence)
+    if most is None:
+        least = needed(0, percentile, confidence)
+        what = f"{name} cannot be told from {result.planned} requests: {confidence:.4g} confidence needs {least}"
+        return Verdict(Judgement.UNDECIDED, what)
+    if over <= most:
+        return Verdict(Judgement.PASS, f"{name} certified: {seen}, {most} may be")
+    return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, {most} certify it")
