@@ -295,15 +295,19 @@ def candidate_of(comparison: Comparison, trial: Trial, *denials: Denial, record:
     )
 
 
+def around(baseline: Trial, candidate: Trial, share: float) -> Interval:
+    ratio = side_of(candidate).capacities[2] / side_of(baseline).capacities[2]
+    return Interval(value=ratio, low=ratio * (1 - share), high=ratio * (1 + share))
+
+
 def ending_of(ending: Ending, baseline: Trial, best: Trial, second: Trial) -> tuple[Recommendation, list[Candidate]]:
-    better = comparison_of(baseline, best, Interval(value=1.8213, low=1.7391, high=1.9102))
-    fair = comparison_of(baseline, second, Interval(value=1.5127, low=1.4712, high=1.5533))
+    better = comparison_of(baseline, best, around(baseline, best, 0.045))
+    fair = comparison_of(baseline, second, around(baseline, second, 0.02))
     if ending == "propose":
-        return Propose(comparison=better, reason="better with 95 % confidence"), [
-            candidate_of(better, best, record=51)
-        ]
+        return Propose(comparison=better, reason="better with 95 % confidence"), [candidate_of(better, best, record=51)]
     if ending == "keep":
-        miss = comparison_of(baseline, second, Interval(value=1.0213, low=0.9791, high=1.0602))
+        miss = comparison_of(baseline, baseline, Interval(value=1.0213, low=0.9791, high=1.0602))
+        miss = miss.model_copy(update={"candidate": side_of(second)})
         reason = "the interval of the ratio includes 1"
         return KeepBaseline(reason=reason, comparison=miss), [
             Candidate(trial=second.number, comparison=miss, comparison_record=51, reason=reason)
@@ -311,7 +315,10 @@ def ending_of(ending: Ending, baseline: Trial, best: Trial, second: Trial) -> tu
     first = candidate_of(better, best, DENIAL, record=51, reason="denied by policy: cost.monthly")
     if ending == "denied":
         return Propose(comparison=better, reason="better with 95 % confidence"), [first]
-    return Propose(comparison=fair, reason="better with 95 % confidence"), [first, candidate_of(fair, second, record=53)]
+    return Propose(comparison=fair, reason="better with 95 % confidence"), [
+        first,
+        candidate_of(fair, second, record=53),
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -322,7 +329,10 @@ def build() -> Build:
         tried = trials_of(trials, samples)
         baseline, best = tried[0], tried[11]
         completed = [trial for trial in tried if isinstance(trial.outcome, Completed)]
-        second = next(trial for trial in completed if trial.number not in {0, 11})
+        second = max(
+            (trial for trial in completed if trial.number not in {0, 11}),
+            key=lambda trial: true_capacity(trial.assignment),
+        )
         recommendation, candidates = ending_of(ending, baseline, best, second)
         proposed = second if ending == "denied-then-next" else best
         raw: dict[str, Any] = {

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from tuner.report import text
-from tuner.report.command import undo_commands, verify_commands
-from tuner.report.cost import monthly_words
-from tuner.report.decision import Decision, changes_of, decide, subject_of
+from tuner.report.answers import Answers, answers_of
+from tuner.report.decision import Decision
 from tuner.report.figure.canvas import Plot
 from tuner.report.figure.importance import ranked, share_text
-from tuner.report.gain import cost_gains, gains_of
-from tuner.report.headline import headline
-from tuner.report.load import load_words
 from tuner.report.model import ReportInput
-from tuner.report.provenance import machine_words, provenance_of, short
+from tuner.report.provenance import short
 from tuner.report.question import Question
-from tuner.report.ruling import rulings_of
-from tuner.report.runner_up import runners_up
-from tuner.report.tally import reasons_of, tally_words
 
 __all__ = ["BODY_LIMIT", "body"]
 
@@ -42,12 +34,16 @@ class _Room:
 
 
 _ROOMS = (_Room(20, 300, 100), _Room(8, 120, 40), _Room(3, 40, 0))
+_WIDEST_LINE = 300
+_TRIALS_NAMED = 12
 
 
 def body(report: ReportInput, plots: Sequence[Plot]) -> str:
     """The Markdown; all foreign text in it is inert. Shorter forms follow where the first is above the limit."""
+    answers = answers_of(report)
+    rendered = ""
     for room in _ROOMS:
-        rendered = _render(report, plots, room)
+        rendered = _environment().get_template("body.md.j2").render(_context(report, answers, plots, room))
         if len(rendered) <= BODY_LIMIT:
             break
     return rendered
@@ -68,52 +64,30 @@ def _environment() -> Environment:
     return environment
 
 
-def _render(report: ReportInput, plots: Sequence[Plot], room: _Room) -> str:
-    return _environment().get_template("body.md.j2").render(_context(report, plots, room))
-
-
-def _context(report: ReportInput, plots: Sequence[Plot], room: _Room) -> dict[str, Any]:
-    subject = subject_of(report)
+def _context(report: ReportInput, answers: Answers, plots: Sequence[Plot], room: _Room) -> dict[str, Any]:
     importance = report.importance
     return {
+        **{field.name: getattr(answers, field.name) for field in fields(answers)},
+        "main_gains": [row for row in answers.gains if row.main],
+        "main_costs": [row for row in answers.costs if row.main],
         "report": report,
         "room": room,
         "Q": Question,
-        "decision": decide(report),
         "Decision": Decision,
-        "headline": headline(report),
-        "comparison": subject.comparison,
-        "changes": changes_of(report),
-        "gains": gains_of(report),
-        "costs": cost_gains(report),
-        "monthly": _flow(monthly_words(subject.comparison)) if subject.comparison is not None else None,
-        "load": load_words(report),
-        "rulings": rulings_of(report),
-        "tally": tally_words(report),
-        "failures": reasons_of(report),
         "importance": [(name, share_text(share)) for name, share in ranked(importance)] if importance else [],
-        "others": runners_up(report),
-        "provenance": provenance_of(report),
-        "machine": machine_words(report.machine),
-        "undo": undo_commands(report),
-        "verify": verify_commands(report),
         "diff": _lines(report.diff, room.lines),
         "plots": {plot.name: plot for plot in plots} if report.figures else {},
-        "numbers": lambda trials: ", ".join(str(number) for number in trials[:12]) + (" …" if len(trials) > 12 else ""),
+        "numbers": _numbers,
     }
 
 
-def _flow(sentence: str) -> Markup:
-    """A sentence of ours whose backticks mean code."""
-    plain, *rest = sentence.split("`")
-    parts = [text.markdown(plain) if plain.strip() == plain else Markup.escape(plain)]
-    for index, part in enumerate(rest):
-        parts.append(text.code(part) if index % 2 == 0 else Markup.escape(part))
-    return Markup("").join(parts)
+def _numbers(trials: Sequence[int]) -> str:
+    more = " …" if len(trials) > _TRIALS_NAMED else ""
+    return ", ".join(str(number) for number in trials[:_TRIALS_NAMED]) + more
 
 
 def _lines(diff: str, limit: int) -> str:
-    lines = diff.splitlines()
+    lines = [line if len(line) <= _WIDEST_LINE else f"{line[:_WIDEST_LINE]}…" for line in diff.split("\n")]
     if len(lines) <= limit:
-        return diff
+        return "\n".join(lines)
     return "\n".join([*lines[:limit], f"… {len(lines) - limit:,} more lines"]) if limit else ""

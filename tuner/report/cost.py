@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from tuner.recommendation.model import Comparison, Side
 from tuner.report import format as fmt
+from tuner.report.decision import Decision
 from tuner.spec.quantity import Money
 
 __all__ = ["monthly_words", "per_million_range"]
@@ -26,14 +27,19 @@ def per_million_range(side: Side) -> tuple[Money, Money] | None:
     return Money(amount=low, currency=currency), Money(amount=high, currency=currency)
 
 
-def monthly_words(comparison: Comparison) -> str:
-    """What the change does to the monthly bill, or why that cannot be said."""
+def monthly_words(comparison: Comparison, decision: Decision) -> str:
+    """What the change does, or would do, to the monthly bill; or why that cannot be said."""
     before, after = comparison.baseline.cost.monthly, comparison.candidate.cost.monthly
     if before is None or after is None:
-        return "The spec does not state the expected traffic (`load.expected`), so there is no monthly cost."
+        return "The spec does not state the expected traffic (load.expected), so there is no monthly cost."
+    start = {
+        Decision.PROPOSE: "A month costs",
+        Decision.KEEP: "Taken at face value, a month would cost",
+        Decision.DENIED: "With the denied configuration, a month would cost",
+    }[decision]
     difference = after.amount - before.amount
     if difference == 0:
-        return f"A month costs the same, {fmt.amount(after)}: the expected traffic needs as many replicas as before."
+        return f"{start} the same, {fmt.amount(after)}: the expected traffic needs as much as before."
     change = Money(amount=abs(difference), currency=after.currency)
     share = f" ({abs(difference) / before.amount * 100:.0f} %)" if before.amount else ""
-    return f"A month costs {fmt.amount(change)}{share} {'less' if difference < 0 else 'more'}."
+    return f"{start} {fmt.amount(change)}{share} {'less' if difference < 0 else 'more'}."

@@ -10,7 +10,6 @@ from tuner.spec.quantity import Money
 
 __all__ = [
     "amount",
-    "amount_range",
     "between",
     "bound",
     "decimals_of",
@@ -23,6 +22,7 @@ __all__ = [
     "rate",
     "ratio",
     "size",
+    "spread",
     "times",
 ]
 
@@ -30,13 +30,19 @@ _DIGITS = 3
 """Significant digits of a value that has no interval."""
 
 
-def decimals_of(width: float, digits: int = 2) -> int:
-    """Decimal places at which ``width`` shows ``digits`` significant digits; negative for tens and hundreds.
+def decimals_of(size: float, digits: int) -> int:
+    """Decimal places at which ``size`` shows ``digits`` significant digits; negative for tens and hundreds.
 
-    >>> decimals_of(0.17), decimals_of(90), decimals_of(1234)
+    >>> decimals_of(0.17, 2), decimals_of(90, 2), decimals_of(1234, 2)
     (2, 0, -2)
     """
-    return digits - 1 - math.floor(math.log10(width)) if width > 0 else 0
+    return digits - 1 - math.floor(math.log10(size)) if size > 0 else 0
+
+
+def _supported(low: float, high: float) -> int:
+    """Decimal places that an interval supports: one digit of its half width, two where that digit is a 1."""
+    half = (high - low) / 2
+    return decimals_of(half, 1) + (f"{half:e}"[0] == "1")
 
 
 def number(value: float, decimals: int | None = None) -> str:
@@ -68,8 +74,18 @@ def between(interval: Interval, scale: float = 1.0) -> tuple[str, str, str]:
     """
     value, low, high = (part * scale for part in (interval.value, interval.low, interval.high))
     width = high - low
-    decimals = decimals_of(width) if width > 0 else max(decimals_of(abs(value), _DIGITS), 0)
+    decimals = _supported(low, high) if width > 0 else max(decimals_of(abs(value), _DIGITS), 0)
     return number(value, decimals), number(low, decimals), number(high, decimals)
+
+
+def spread(interval: Interval) -> str:
+    """A value with its interval, without a unit.
+
+    >>> spread(Interval(value=1284.3, low=1240, high=1330))
+    '1,280 (1,240–1,330)'
+    """
+    value, low, high = between(interval)
+    return f"{value} ({low}–{high})"
 
 
 def percent(share: float) -> str:
@@ -90,25 +106,29 @@ def times(value: float) -> str:
     return f"{value:.0f}×" if value >= 10 else f"{value:.1f}×" if abs(value - 1) >= 0.1 else f"{value:.2f}×"
 
 
-def ratio(interval: Interval, confidence: float) -> str:
-    """A ratio with its interval.
+def ratio(interval: Interval, confidence: float | None = None) -> str:
+    """A ratio with its interval; an end that is not 1 never reads as 1.
 
     >>> ratio(Interval(value=1.8213, low=1.7391, high=1.9102), 0.95)
     '1.82× (1.74–1.91×, 95 %)'
+    >>> ratio(Interval(value=1.0513, low=1.0017, high=1.1031), 0.95)
+    '1.051× (1.002–1.103×, 95 %)'
     """
-    value, low, high = between(interval)
-    return f"{value}× ({low}–{high}×, {percent(confidence)})"
+    decimals = _supported(interval.low, interval.high) if interval.high > interval.low else _DIGITS - 1
+    while decimals < 6 and any(end != 1 and round(end, decimals) == 1 for end in (interval.low, interval.high)):
+        decimals += 1
+    value, low, high = (number(part, decimals) for part in (interval.value, interval.low, interval.high))
+    return f"{value}× ({low}–{high}×{f', {percent(confidence)}' if confidence is not None else ''})"
 
 
 def rate(interval: Interval | float) -> str:
     """Requests per second.
 
     >>> rate(1284.3), rate(Interval(value=1284.3, low=1240, high=1330))
-    ('1,284 requests/s', '1,284 (1,240–1,330) requests/s')
+    ('1,284 requests/s', '1,280 (1,240–1,330) requests/s')
     """
     if isinstance(interval, Interval):
-        value, low, high = between(interval)
-        return f"{value} ({low}–{high}) requests/s"
+        return f"{spread(interval)} requests/s"
     return f"{number(interval)} requests/s"
 
 
@@ -170,17 +190,6 @@ def amount(money: Money) -> str:
     ['1,234 USD', '23.07 USD', '0.0213 USD']
     """
     return f"{number(float(money.amount), _cents(money.amount))} {money.currency}"
-
-
-def amount_range(low: Money, high: Money) -> str:
-    """Two amounts of one currency with as many digits as their distance supports.
-
-    >>> amount_range(Money(amount=Decimal("0.02017"), currency="USD"), Money(amount=Decimal("0.02289"), currency="USD"))
-    '0.0202–0.0229 USD'
-    """
-    width = float(high.amount - low.amount)
-    decimals = max(decimals_of(width), 0) if width > 0 else _cents(low.amount)
-    return f"{number(float(low.amount), decimals)}–{number(float(high.amount), decimals)} {high.currency}"
 
 
 def _cents(value: Decimal) -> int | None:

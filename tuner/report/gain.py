@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tuner.measurement.model import Interval
 from tuner.recommendation.model import Comparison, Side
@@ -34,6 +34,8 @@ class Gain:
     candidate: Datum
     change: str
     source: str
+    main: bool = True
+    """False for what a reader in a hurry can do without."""
 
 
 def gains_of(report: ReportInput) -> tuple[Gain, ...]:
@@ -54,7 +56,7 @@ def cost_gains(report: ReportInput) -> tuple[Gain, ...]:
     before, after = subject.comparison.baseline, subject.comparison.candidate
     rows = [
         _money("a million requests", _per_million(before), _per_million(after), source),
-        _money("one replica, an hour", _spent(before.cost.hourly), _spent(after.cost.hourly), "prices of the spec"),
+        _hourly(before, after),
         _replicas(before, after, source),
         _money("a month (730 h)", _spent(before.cost.monthly), _spent(after.cost.monthly), source),
     ]
@@ -68,7 +70,7 @@ def _capacity(comparison: Comparison, source: str) -> tuple[Gain, ...]:
     medians = statistics.median(before), statistics.median(after)
     return (
         Gain(
-            name="capacity within the SLO, median (range) of the blocks",
+            name="capacity, median (range) of blocks",
             baseline=_blocks(before),
             candidate=_blocks(after),
             change=_percent(*medians),
@@ -84,6 +86,7 @@ def _blocks(capacities: tuple[float, ...]) -> Datum:
 
 def _latencies(report: ReportInput, comparison: Comparison, source: str) -> list[Gain]:
     before, after = comparison.baseline.latency, comparison.candidate.latency
+    bounded = {f"p{percentile:g}" for percentile, _ in report.spec.slo.bounds}
     load = f" at {fmt.number(report.comparison_rate)} requests/s" if report.comparison_rate else " at the same load"
     return [
         Gain(
@@ -92,6 +95,7 @@ def _latencies(report: ReportInput, comparison: Comparison, source: str) -> list
             candidate=Datum(fmt.latency(after[name]), after[name]),
             change=_percent(before[name], after[name]),
             source=source,
+            main=name in bounded,
         )
         for name in sorted(before.keys() & after.keys(), key=_percentile)
     ]
@@ -105,8 +109,11 @@ def _percentile(name: str) -> tuple[float, str]:
 def _percent(before: float, after: float) -> str:
     if before <= 0:
         return "–"
-    change = (after / before - 1) * 100
-    return f"{'+' if change >= 0 else '−'}{abs(change):.0f} %"
+    return _signed(round((after / before - 1) * 100), " %")
+
+
+def _signed(change: int, unit: str = "") -> str:
+    return f"{'+' if change > 0 else '−'}{abs(change):,}{unit}" if change else "same"
 
 
 def _spent(money: Money | None) -> Datum | None:
@@ -116,10 +123,11 @@ def _spent(money: Money | None) -> Datum | None:
 def _per_million(side: Side) -> Datum | None:
     if side.cost.per_million is None:
         return None
-    ends = per_million_range(side)
-    spread = f" ({fmt.amount_range(*ends).rsplit(' ', 1)[0]})" if ends else ""
-    value, currency = fmt.amount(side.cost.per_million).rsplit(" ", 1)
-    return Datum(f"{value}{spread} {currency}", float(side.cost.per_million.amount))
+    value = float(side.cost.per_million.amount)
+    low, high = (float(end.amount) for end in per_million_range(side) or (side.cost.per_million,) * 2)
+    middle, bottom, top = fmt.between(Interval(value=value, low=low, high=high))
+    spread = f" ({bottom}–{top})" if low < high else ""
+    return Datum(f"{middle}{spread} {side.cost.per_million.currency}", value)
 
 
 def _money(name: str, before: Datum | None, after: Datum | None, source: str) -> Gain | None:
@@ -128,9 +136,14 @@ def _money(name: str, before: Datum | None, after: Datum | None, source: str) ->
     return Gain(name, before, after, _percent(before.raw, after.raw), source)
 
 
+def _hourly(before: Side, after: Side) -> Gain | None:
+    row = _money("one replica, an hour", _spent(before.cost.hourly), _spent(after.cost.hourly), "prices of the spec")
+    return replace(row, main=row.baseline.raw != row.candidate.raw) if row is not None else None
+
+
 def _replicas(before: Side, after: Side, source: str) -> Gain | None:
     counts = before.cost.replicas, after.cost.replicas
     if counts[0] is None or counts[1] is None:
         return None
     data = [Datum(f"{count:,}", float(count)) for count in counts if count is not None]
-    return Gain("replicas for the expected traffic", data[0], data[1], f"{counts[1] - counts[0]:+d}", source)
+    return Gain("replicas for the expected traffic", data[0], data[1], _signed(counts[1] - counts[0]), source)

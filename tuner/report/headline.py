@@ -9,7 +9,7 @@ from tuner.report.metric import percentile_of, slo_words
 from tuner.report.model import ReportInput
 from tuner.report.text import shorten
 
-__all__ = ["TITLE_LIMIT", "headline", "title"]
+__all__ = ["TITLE_LIMIT", "headline", "reason_words", "title"]
 
 TITLE_LIMIT = 72
 
@@ -27,7 +27,17 @@ def headline(report: ReportInput) -> str:
         return f"Keep {name} as it is. {gain} denied by policy."
     if comparison is None:
         return f"Keep {name} as it is: nothing better was found within {slo_words(report.spec.slo)}."
-    return f"Keep {name} as it is. The nearest miss: {_gain(report, comparison)}, which may be chance."
+    chance = ", which may be chance" if comparison.ratio.low <= 1 < comparison.ratio.high else ""
+    return f"Keep {name} as it is. The nearest miss: {_gain(report, comparison)}{chance}."
+
+
+def reason_words(report: ReportInput) -> str:
+    """Why it was decided so, about the configuration that the report shows; without a full stop."""
+    subject = subject_of(report)
+    reason = report.recommendation.reason
+    if decide(report) is Decision.DENIED and subject.comparison != report.recommendation.comparison:
+        reason = (subject.candidate.reason if subject.candidate else "") or "denied by policy"
+    return reason.rstrip(" .")
 
 
 def _gain(report: ReportInput, comparison: Comparison) -> str:

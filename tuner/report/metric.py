@@ -90,5 +90,4 @@ def reading_text(report: ReportInput, interval: Interval) -> str:
         return fmt.rate(interval)
     if metric == "latency":
         return fmt.latency(interval.value)
-    value, low, high = fmt.between(interval)
-    return f"{value} ({low}–{high}) {report.spec.prices.cpu.currency} per million"
+    return f"{fmt.spread(interval)} {report.spec.prices.cpu.currency} per million"

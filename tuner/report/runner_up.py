@@ -79,17 +79,18 @@ def _trial(report: ReportInput, trial: Trial, winner: Trial | None) -> RunnerUp:
     decided = "not better than the baseline in the search"
     if value is not None and best is not None:
         quotient = _quotient(value, best) if metric_of(report.spec) == "capacity" else _quotient(best, value)
-        middle, low, high = fmt.between(quotient)
         against = (
             "the proposed one" if decide(report) is Decision.PROPOSE else f"trial {winner.number if winner else ''}"
         )
-        difference = f"{middle}× ({low}–{high}×) of {against}: {difference}"
-        decided = (
-            "worse in the search, so it was not confirmed"
-            if quotient.high < 1
-            else "not told apart in the search; the confirmation went to the better mean"
-        )
+        difference = f"{fmt.ratio(quotient)} of {against}: {difference}"
+        decided = _decided(quotient)
     return RunnerUp(trial.number, str(trial.assignment), difference, decided, trial_source(report, trial.number))
+
+
+def _decided(quotient: Interval) -> str:
+    if quotient.high < 1:
+        return "worse in the search, so it was not confirmed"
+    return "better in the search, and not confirmed" if quotient.low > 1 else "not told apart from it in the search"
 
 
 def _quotient(above: Interval, below: Interval) -> Interval:

@@ -45,6 +45,7 @@ _DARK = {
 }
 """Blue and orange of the Okabe-Ito palette, the darker sisters on white: told apart by people of any colour vision."""
 
+_VIEW = re.compile(r'viewBox="0 0 ([\d.]+) ([\d.]+)"')
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 _FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', Helvetica, Arial, sans-serif"
@@ -95,6 +96,9 @@ class Plot:
     def file(self) -> bytes:
         """A document of its own, in both schemes, with its background."""
         head, _, rest = self.svg.partition("</desc>")
+        head = _VIEW.sub(
+            lambda match: f'{match[0]} width="{float(match[1]):.0f}pt" height="{float(match[2]):.0f}pt"', head
+        )
         paper = '<rect width="100%" height="100%" style="fill: var(--paper)" />'
         return f'<?xml version="1.0" encoding="utf-8"?>\n{head}</desc>{_schemes()}{paper}{rest}\n'.encode()
 
