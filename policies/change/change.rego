@@ -7,6 +7,8 @@ package tuner.policy.change
 
 import data.tuner.text
 
+default _limits := {}
+
 _limits := data.limits.change
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
@@ -52,14 +54,14 @@ deny contains denial("change.step", path, msg) if {
 deny contains denial("change.limit-removed", path, msg) if {
 	some name in ["cpu", "memory"]
 	is_number(input.deployed.resources[name])
-	not is_number(input.candidate.workload.resources[name])
+	input.candidate.workload.resources[name] == null
 	path := _path[name]
 	msg := sprintf("the limit of %s would be removed: keep one", [name])
 }
 
 warn contains warning("change.limit-added", path, msg) if {
 	some name in ["cpu", "memory"]
-	not is_number(input.deployed.resources[name])
+	input.deployed.resources[name] == null
 	is_number(input.candidate.workload.resources[name])
 	path := _path[name]
 	msg := sprintf("%s gets a limit, there is none today", [name])
@@ -76,18 +78,14 @@ _gpus contains resource if {
 	wanted > 0
 }
 
-_needed["parameters"] := object.get(_given, "parameters", null)
+_needed["parameters"] := object.get(_limits, "parameters", null)
 
 _needed[name] := value if {
 	some part in ["replicas", "cpu", "memory", "gpus"]
 	some end in ["min", "max"]
 	name := sprintf("step.%s.%s", [part, end])
-	value := object.get(_given, ["step", part, end], null)
+	value := object.get(_limits, ["step", part, end], null)
 }
-
-default _given := {}
-
-_given := _limits if is_object(_limits)
 
 _within(ratio, step) if {
 	ratio >= step.min

@@ -7,12 +7,14 @@ package tuner.policy.cost
 
 import data.tuner.text
 
+default _limits := {}
+
 _limits := data.limits.cost
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
 deny contains denial("cost.limits", "limits.cost", msg) if {
 	some name in ["increase", "increase_with_capacity", "monthly_increase"]
-	not is_number(_limits[name])
+	not is_number(object.get(_limits, name, null))
 	msg := sprintf("the limit cost.%s is missing or no number: write it into the policies' data", [name])
 }
 
@@ -28,7 +30,7 @@ deny contains denial("cost.currency", "currency", msg) if {
 deny contains denial("cost.limits", "limits.cost", msg) if {
 	is_object(_absolute)
 	some name in ["per_million", "hourly", "monthly"]
-	not type_name(_absolute[name]) in {"number", "null"}
+	not type_name(object.get(_absolute, name, false)) in {"number", "null"}
 	msg := sprintf(
 		"the limit %s for %s is missing: write a number or null into limits.cost.currencies.%s",
 		[name, input.currency, input.currency],
@@ -37,7 +39,7 @@ deny contains denial("cost.limits", "limits.cost", msg) if {
 
 deny contains denial("cost.unknown", path, msg) if {
 	some name in ["per_million", "hourly"]
-	not is_number(_cost[name])
+	_cost[name] == null
 	path := _path[name]
 	msg := sprintf("the candidate's cost (%s) is not known: state prices for every resource in the spec", [name])
 }

@@ -5,12 +5,14 @@ package tuner.policy.evidence
 
 import data.tuner.text
 
+default _limits := {}
+
 _limits := data.limits.evidence
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
 deny contains denial("evidence.limits", "limits.evidence", msg) if {
 	some name in ["trials", "blocks", "confidence", "gain"]
-	not is_number(_limits[name])
+	not is_number(object.get(_limits, name, null))
 	msg := sprintf("the limit evidence.%s is missing or no number: write it into the policies' data", [name])
 }
 

@@ -3,6 +3,8 @@
 # description: The image comes from a listed registry and is pinned by digest.
 package tuner.policy.image
 
+default _limits := {}
+
 _limits := data.limits.image
 
 _image := input.candidate.workload.image

@@ -21,7 +21,7 @@ deny contains denial if {
 
 deny contains denial if {
 	some name in data.packages
-	not is_set(data.tuner.policy[name].deny)
+	not name in _present
 	denial := {
 		"id": "policy.missing",
 		"severity": "deny",
@@ -46,5 +46,10 @@ warn contains warning if {
 }
 
 packages contains name if some name in data.packages
+
+_present contains name if {
+	some name in data.packages
+	is_set(data.tuner.policy[name].deny)
+}
 
 _some_package if count(data.packages) > 0

@@ -7,12 +7,14 @@ package tuner.policy.sla
 
 import data.tuner.text
 
+default _limits := {}
+
 _limits := data.limits.sla
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
 deny contains denial("sla.limits", "limits.sla", msg) if {
 	some name in ["headroom", "capacity"]
-	not is_number(_limits[name])
+	not is_number(object.get(_limits, name, null))
 	msg := sprintf("the limit sla.%s is missing or no number: write it into the policies' data", [name])
 }
 
@@ -23,16 +25,16 @@ deny contains denial("sla.bound-missing", "slo", msg) if {
 
 deny contains denial("sla.latency", sprintf("candidate.latency.%s", [percentile]), msg) if {
 	some percentile, bound in input.slo
-	_latency(percentile) > bound
+	_latency[percentile] > bound
 	msg := sprintf(
 		"%s is up to %s%s, the SLO is %s: choose a faster configuration, or raise slo.latency.%s in the spec",
-		[percentile, text.milliseconds(_latency(percentile)), _at_load, text.milliseconds(bound), percentile],
+		[percentile, text.milliseconds(_latency[percentile]), _at_load, text.milliseconds(bound), percentile],
 	)
 }
 
 deny contains denial("sla.latency-unknown", sprintf("candidate.latency.%s", [percentile]), msg) if {
 	some percentile, _ in input.slo
-	not _latency(percentile)
+	not percentile in object.keys(_latency)
 	msg := sprintf("%s of the candidate was not measured: measure every percentile that the SLO names", [percentile])
 }
 
@@ -75,8 +77,8 @@ warn contains warning("sla.capacity-expected", "candidate.capacity", _below_expe
 
 warn contains warning("sla.latency-interval", sprintf("candidate.latency_interval.%s", [percentile]), msg) if {
 	some percentile, _ in input.slo
-	is_number(input.candidate.latency[percentile])
-	not is_number(input.candidate.latency_interval[percentile].high)
+	percentile in object.keys(_latency)
+	not percentile in _with_interval
 	msg := sprintf("%s is judged without an interval: more blocks would give one", [percentile])
 }
 
@@ -96,15 +98,20 @@ _below_expected := msg if {
 	)
 }
 
-_latency(percentile) := value if {
-	value := input.candidate.latency_interval[percentile].high
-	is_number(value)
+_with_interval contains percentile if {
+	some percentile, interval in input.candidate.latency_interval
+	is_number(interval.high)
 }
 
-_latency(percentile) := value if {
-	value := input.candidate.latency[percentile]
+_latency[percentile] := interval.high if {
+	some percentile, interval in input.candidate.latency_interval
+	percentile in _with_interval
+}
+
+_latency[percentile] := value if {
+	some percentile, value in input.candidate.latency
 	is_number(value)
-	not is_number(input.candidate.latency_interval[percentile].high)
+	not percentile in _with_interval
 }
 
 default _at_load := ""
