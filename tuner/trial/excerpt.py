@@ -12,7 +12,7 @@ __all__ = ["log_excerpt", "mentions_port_in_use"]
 
 _TAIL = 64 * 1024
 _LINES, _WIDTH = 8, 240
-_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f]")
+_ESCAPE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _TELLING = re.compile(
     r"^E\d{4}\b|\b(errors?|failed|failure|fatal|exception|cannot|unable|invalid|unsupported|abort(ed)?|panic)\b"
     r"|Error\b|Exception\b",
@@ -53,7 +53,13 @@ def _lines(log: Path) -> list[str]:
         raw = raw.partition(b"\n")[2]  # half a line may hide a secret from redaction
     text = redact(raw.decode(errors="replace"))
     lines: list[str] = []
-    for line in (_ESCAPE.sub("", part).rstrip() for part in text.splitlines()):
+    for line in (_visible(part) for part in text.splitlines()):
         if any(letter.isalnum() for letter in line) and (not lines or line != lines[-1]):
             lines.append(line)
     return lines
+
+
+def _visible(line: str) -> str:
+    """Nothing that moves a cursor or turns the direction of writing: a log is written by others."""
+    plain = _ESCAPE.sub("", line).replace("\t", " ")
+    return "".join(letter for letter in plain if letter.isprintable()).rstrip()

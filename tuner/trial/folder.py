@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from tuner.errors import TemporaryError
@@ -36,13 +37,15 @@ def write_whole(file: Path, text: str) -> None:
     """Write a file completely or not at all, through to the disk. TemporaryError where that fails."""
     draft = file.with_name(f".{file.name}.new")
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
             os.fsync(stream.fileno())
         draft.replace(file)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise TemporaryError(f"cannot write {file}: {error.strerror}", delay=5.0) from error
 
 

@@ -92,6 +92,11 @@ class ProcessServer:
         return self._cpus.generator
 
     @property
+    def keeper(self) -> int:
+        """The process that keeps it."""
+        return self._keeper.pid
+
+    @property
     def pids(self) -> tuple[int, ...]:
         """Every process of the server that is running now."""
         return tuple(process.pid for process in process_table.descendants((self._keeper.pid,)) if not process.zombie)
