@@ -7,7 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from tuner.errors import UserError
 from tuner.space.definition import Complaints, define
-from tuner.space.feasibility import conflict, unanswered
+from tuner.space.feasibility import WALKED, conflict, unanswered
 from tuner.space.parameter import Condition, Parameter, same
 from tuner.space.resource import typed_value
 from tuner.space.rule import Rule, compile_rule
@@ -154,13 +154,19 @@ def _check_baseline(spec: LoadedSpec, parameters: Sequence[Parameter], complaint
 
 def _refuse_empty(space: Space, complaints: Complaints) -> None:
     guilty = conflict(space.parameters, space.rules)
+    total = space.combinations()
+    none = (
+        "no configuration satisfies"
+        if total is not None and total <= WALKED
+        else "no configuration was found that satisfies"
+    )
     for rule in guilty:
         index = next(i for i, other in enumerate(space.rules) if other is rule)
         if len(guilty) == 1:
-            what = f"no configuration satisfies the constraint {shown(str(rule))[1:-1]}"
+            what = f"{none} the constraint {shown(str(rule))[1:-1]}"
         else:
             others = ", ".join(f"line {_line(complaints, space, other)}" for other in guilty if other is not rule)
-            what = f"no configuration satisfies this constraint together with {others}"
+            what = f"{none} this constraint together with {others}"
         complaints.add(("constraints", index, "expression"), what, "loosen it, or widen the parameters")
 
 

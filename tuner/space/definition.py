@@ -134,11 +134,15 @@ def _of_manifest(entry: _Entry, target: Target, kind: ResourceKind) -> Parameter
 
 def _of_user(entry: _Entry, known: Collection[str]) -> Parameter | None:
     written = entry.written
-    missing = [key for key in ("type", "default", "target") if getattr(written, key) is None]
-    if written.values is None and (written.min is None or written.max is None or written.type not in _NUMERIC):
-        missing.insert(
-            min(1, len(missing)), "values" if written.type in ("categorical", "ordinal") else "values or min and max"
-        )
+    listed = written.type in ("categorical", "ordinal")
+    has_values = written.values is not None or (not listed and written.min is not None and written.max is not None)
+    needed = {
+        "type": written.type is not None,
+        "values" if listed else "values or min and max": has_values,
+        "default": written.default is not None,
+        "target": written.target is not None,
+    }
+    missing = [key for key, there in needed.items() if not there]
     if missing:
         near = nearest(entry.name, (*known, *BUILT_IN))
         fix = f"add {', '.join(missing)}"

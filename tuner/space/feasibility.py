@@ -10,9 +10,10 @@ from tuner.space.parameter import Parameter
 from tuner.space.rule import Rule
 from tuner.spec.model import Scalar
 
-__all__ = ["conflict", "unanswered"]
+__all__ = ["WALKED", "conflict", "unanswered"]
 
-_WALKED = 100_000
+WALKED = 100_000
+"""Spaces of up to this many combinations are walked, so that what is said of them is proven."""
 _DRAWN = 5_000
 _PROBED = 500
 
@@ -43,7 +44,7 @@ def _satisfiable(parameters: Sequence[Parameter], rules: Sequence[Rule]) -> bool
         return True
     if all(parameter.domain.size is not None for parameter in parameters):
         try:
-            return next(points(parameters, rules, budget=_WALKED), None) is not None
+            return next(points(parameters, rules, budget=2 * WALKED), None) is not None
         except BudgetSpentError:
             pass
     drawn = random_points(parameters, _DRAWN)

@@ -184,7 +184,7 @@ class _Reader:
     def _key(self, event: Any, place: Place, top: _Open, data: dict[str, Any]) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             self._refuse("a mapping or list cannot be a key", "write a word before the colon", place)
-        if event.value == "<<" and event.style is None:
+        if event.value == "<<" and event.implicit[0]:
             self._refuse("merge keys (<<) are not allowed", "write the keys out", place)
         path = (*top.path, event.value)
         if event.value in data:
