@@ -24,7 +24,7 @@ class Workload(Value):
     """The tunable part of a service's manifest.
 
     ``files`` are engine configuration files by the path that the container sees (mounted from a ConfigMap);
-    ``fields`` are further manifest fields that parameters may set (only ``replicas`` today).
+    ``node_selector`` holds the labels that a node must have, for example ``nvidia.com/gpu.product``.
     """
 
     image: str
@@ -34,6 +34,7 @@ class Workload(Value):
     files: dict[str, str] = Field(default_factory=dict)
     resources: Resources = Resources()
     replicas: int = 1
+    node_selector: dict[str, str] = Field(default_factory=dict)
 
     @property
     def digest(self) -> str:

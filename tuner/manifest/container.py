@@ -12,10 +12,10 @@ from tuner.errors import Problem, UserError
 from tuner.manifest.tree import Path, Tree
 from tuner.spec.quantity import parse_bytes, parse_cores
 
-__all__ = ["Container", "Source", "find_container"]
+__all__ = ["POD", "Container", "Source", "find_container"]
 
 KINDS = ("Deployment", "Rollout", "StatefulSet")
-_POD: Path = ("spec", "template", "spec")
+POD: Path = ("spec", "template", "spec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Container:
             files=dict(self.contents),
             resources=self._resources(),
             replicas=self._replicas(),
+            node_selector={str(k): str(v) for k, v in (_value(self.data, (*POD, "nodeSelector")) or {}).items()},
         )
 
     def _text(self, steps: Path) -> str:
@@ -118,11 +119,11 @@ def find_container(trees: Mapping[str, Tree], path: str, container: str) -> Cont
     for index, data in enumerate(documents):
         if not isinstance(data, dict) or data.get("kind") not in KINDS:
             continue
-        for position, entry in enumerate(_value(data, (*_POD, "containers")) or []):
+        for position, entry in enumerate(_value(data, (*POD, "containers")) or []):
             if isinstance(entry, dict):
                 names.append(str(entry.get("name")))
                 if entry.get("name") == container:
-                    found.append((index, (*_POD, "containers", position)))
+                    found.append((index, (*POD, "containers", position)))
     if not found:
         raise UserError(_absent(path, container, names))
     if len(found) > 1:
@@ -165,10 +166,10 @@ def _volumes(
     trees: Mapping[str, Tree], tree: Tree, document: int, data: Any
 ) -> Iterator[tuple[str, Mapping[str, Source]]]:
     """Each volume that holds ConfigMaps: its name, and its entries by their path in the volume."""
-    for index, volume in enumerate(_value(data, (*_POD, "volumes")) or []):
+    for index, volume in enumerate(_value(data, (*POD, "volumes")) or []):
         if not isinstance(volume, dict):
             continue
-        path: Path = (*_POD, "volumes", index)
+        path: Path = (*POD, "volumes", index)
         given = [(volume["configMap"], (*path, "configMap"))] if volume.get("configMap") else []
         for number, part in enumerate(_value(volume, ("projected", "sources")) or []):
             if isinstance(part, dict) and part.get("configMap"):

@@ -13,6 +13,8 @@ from tuner.spec.quantity import parse_bytes, parse_cores
 
 __all__ = ["land", "read_landed"]
 
+_LABEL = "nodeSelector."
+
 
 def land(parameters: Iterable[Parameter], assignment: Assignment, workload: Workload) -> Workload:
     """The workload with every value of the assignment whose parameter lands outside the engine.
@@ -51,8 +53,12 @@ def _landed(parameter: Parameter, value: Scalar, workload: Workload) -> Workload
     if target.environment is not None:
         environment = {**workload.environment, target.environment: _spelled(value)}
         return workload.model_copy(update={"environment": environment})
-    if target.manifest == "replicas":
+    field = str(target.manifest)
+    if field == "replicas":
         return workload.model_copy(update={"replicas": _count(parameter, value)})
+    if field.startswith(_LABEL):
+        labels = {**workload.node_selector, field.removeprefix(_LABEL): str(value)}
+        return workload.model_copy(update={"node_selector": labels})
     return workload.model_copy(update={"resources": _with_resource(parameter, value, workload.resources)})
 
 
@@ -73,6 +79,8 @@ def _with_resource(parameter: Parameter, value: Scalar, resources: Resources) ->
             return resources.model_copy(update={"cpu": parse_cores(value)})
         if field == "memory":
             return resources.model_copy(update={"memory": parse_bytes(value)})
+        if field == "gpu":
+            return resources.model_copy(update={"gpus": {str(value): 1}})
     except ValueError as error:
         raise UserError.of(f"parameters.{parameter.name}: {error}", "correct the value") from error
     gpus = {name: count for name, count in resources.gpus.items() if name != field}
@@ -89,12 +97,16 @@ def _field(parameter: Parameter, target: str, workload: Workload) -> Scalar:
         found = workload.resources.cpu
     elif target == "resources.memory":
         found = workload.resources.memory
+    elif target == "resources.gpu":
+        found = next(iter(sorted(name for name, count in workload.resources.gpus.items() if count)), None)
+    elif target.startswith(_LABEL):
+        found = workload.node_selector.get(target.removeprefix(_LABEL))
     elif target.startswith("resources.") and "/" in target:
         found = workload.resources.gpus.get(target.removeprefix("resources."), 0)
     else:
         raise UserError.of(
             f"parameters.{parameter.name}: no field is called {target!r}",
-            "use replicas, resources.cpu, resources.memory or resources.<gpu>",
+            "use replicas, resources.cpu, resources.memory, resources.gpu, resources.<gpu> or nodeSelector.<label>",
         )
     if found is None:
         return parameter.default

@@ -9,7 +9,7 @@ from typing import Any
 from tuner.engine.workload import Resources, Workload
 from tuner.errors import UserError
 from tuner.manifest.change import Edit
-from tuner.manifest.container import Container
+from tuner.manifest.container import POD, Container
 from tuner.manifest.tree import Path
 from tuner.spec.quantity import parse_bytes, parse_cores
 
@@ -39,11 +39,24 @@ def edits_for(container: Container, before: Workload, after: Workload) -> Iterat
         yield Edit("set", container.tree.file, container.document, ("spec", "replicas"), after.replicas, first=absent)
     if after.image != before.image:
         yield _set(container, ("image",), after.image)
+    yield from _node_selector(container, before.node_selector, after.node_selector)
     yield from _list(container, "command", before.command, after.command)
     yield from _list(container, "args", before.arguments, after.arguments)
     yield from _environment(container, before.environment, after.environment)
     yield from _resources(container, before.resources, after.resources)
     yield from _files(container, before.files, after.files)
+
+
+def _node_selector(container: Container, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Edit]:
+    file, document, path = container.tree.file, container.document, (*POD, "nodeSelector")
+    if after and not before:
+        yield Edit("set", file, document, path, dict(after))
+        return
+    for label in sorted(before.keys() - after.keys()):
+        yield Edit("delete", file, document, (*path, label))
+    for label, value in after.items():
+        if before.get(label) != value:
+            yield Edit("set", file, document, (*path, label), value)
 
 
 def _set(container: Container, steps: Path, value: Any) -> Edit:

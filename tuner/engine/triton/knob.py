@@ -63,11 +63,14 @@ def _knob(
     default: Scalar,
     when: tuple[Condition, ...] = (),
     least: int = 0,
+    every: bool = False,
 ) -> Knob:
+    """A knob; ``every`` stands for all whole numbers from the first of ``values`` to the last."""
     named = any(isinstance(value, (bool, str)) for value in values)
+    domain = Domain(kind="categorical" if named else "ordinal", values=values)
     parameter = Parameter(
         name=name,
-        domain=Domain(kind="categorical" if named else "ordinal", values=values),
+        domain=Domain(kind="int", low=values[0], high=values[-1], step=1) if every else domain,
         default=default,
         target=Target(engine=_key(place)),
         when=when,
@@ -95,10 +98,11 @@ KNOBS: tuple[Knob, ...] = (
     _knob(
         "instance_count",
         Number(("instance_group", "count")),
-        (1, 2, 3, 4, 6, 8),
+        (1, 8),
         "Copies of the model that run at the same time.",
         default=1,
         least=1,
+        every=True,
     ),
     _knob(
         "dynamic_batching",
