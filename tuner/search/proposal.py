@@ -1,0 +1,222 @@
+"""The next configuration: what the sampler would like, made feasible and new, before it costs a trial.
+
+Nothing is remembered between calls but the history, and randomness depends on the seed and the trial's number alone, so
+a search that was killed proposes what it would have proposed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import optuna
+from optuna.trial import TrialState, create_trial
+
+from tuner.search.design import spread
+from tuner.search.encoding import Axis, axes_of, distance, suggest
+from tuner.search.objective import Goal, Metrics
+from tuner.search.record import Entry, Origin
+from tuner.search.sampler import REPLAYED, make_sampler, startup_points
+from tuner.search.storage import quiet
+from tuner.space.assignment import Assignment
+from tuner.space.space import LISTED, Space
+from tuner.spec.model import Scalar
+from tuner.spec.model import Search as Settings
+
+__all__ = ["Chooser", "listed"]
+
+_LISTED = 20_000
+"""Up to this many configurations a space is listed, so that the nearest one left is always found."""
+_TRIES = 32
+"""Proposals that are asked of a sampler before the nearest configuration left is taken instead."""
+_SEARCHES = 4_096
+"""Random points that are tried in a space too large to list before it counts as exhausted."""
+
+
+def listed(space: Space) -> tuple[Assignment, ...] | None:
+    """Every feasible configuration, or ``None`` where the space is too large or endless."""
+    combinations = space.combinations()
+    if combinations is None or combinations > LISTED:
+        return None
+    found = tuple(islice(space.feasible(), _LISTED + 1))
+    return found if len(found) <= _LISTED else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    assignment: Assignment
+    origin: Origin
+
+
+class Chooser:
+    """Chooses configurations for one space by one sampler."""
+
+    def __init__(self, space: Space, settings: Settings, goal: Goal, budget: int) -> None:
+        quiet()
+        self._space = space
+        self._settings = settings
+        self._goal = goal
+        self._budget = budget
+        self._axes = axes_of(space)
+        self._pool = listed(space)
+        self._conditional = any(parameter.when for parameter in space.parameters)
+
+    @property
+    def pool(self) -> tuple[Assignment, ...] | None:
+        """Every feasible configuration where they can be listed."""
+        return self._pool
+
+    def choose(self, history: Sequence[Entry], reference: Metrics | None) -> _Choice | None:
+        """A feasible configuration that the history does not hold; ``None`` where there is none left."""
+        known = {entry.assignment for entry in history}
+        left = None if self._pool is None else [point for point in self._pool if point not in known]
+        if left is not None and not left:
+            return None
+        started = sum(entry.record.origin == "start" for entry in history)
+        seed = int(np.random.SeedSequence([self._settings.seed, len(history)]).generate_state(1)[0])
+        name = self._settings.sampler
+        if name == "grid":
+            return _Choice(left[0], "search") if left else None
+        if left is not None and name == "random":
+            return _Choice(left[int(np.random.default_rng(seed).integers(len(left)))], "search")
+        if name == "qmc":
+            chosen = self._spread(known, left, sum(entry.record.origin == "search" for entry in history))
+            return None if chosen is None else _Choice(chosen, "search")
+        if started < startup_points(name, len(self._axes), self._budget):
+            chosen = self._spread(known, left, started)
+            return None if chosen is None else _Choice(chosen, "start")
+        chosen = self._sampled(history, reference, known, left, seed)
+        return None if chosen is None else _Choice(chosen, "search")
+
+    def _spread(self, known: set[Assignment], left: list[Assignment] | None, index: int) -> Assignment | None:
+        """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""
+        seed = self._settings.seed
+        if left is not None:
+            return self._nearest(left, spread(self._space, self._axes, index, seed))
+        points = (spread(self._space, self._axes, place, seed) for place in range(index, index + _SEARCHES))
+        return next((point for point in points if point not in known and self._space.contains(point)), None)
+
+    def _sampled(
+        self,
+        history: Sequence[Entry],
+        reference: Metrics | None,
+        known: set[Assignment],
+        left: list[Assignment] | None,
+        seed: int,
+    ) -> Assignment | None:
+        study = self._remembered(history, reference, seed)
+        first: Assignment | None = None
+        for _ in range(_TRIES):
+            trial = study.ask()
+            point = self._suggested(trial)
+            if point not in known and self._space.contains(point):
+                return point
+            first = first or point
+            study.tell(trial, state=TrialState.FAIL)
+        if left is not None and first is not None:
+            return self._nearest(left, first)
+        return self._anything(known, seed)
+
+    def _anything(self, known: set[Assignment], seed: int) -> Assignment | None:
+        """A random feasible configuration of a space that is too large to list."""
+        study = self._study("random", seed)
+        for _ in range(_SEARCHES):
+            trial = study.ask()
+            point = self._suggested(trial)
+            if point not in known and self._space.contains(point):
+                return point
+        return None
+
+    def _nearest(self, left: list[Assignment], wanted: Assignment) -> Assignment:
+        return min(left, key=lambda point: distance(self._axes, point, wanted))
+
+    def _suggested(self, trial: optuna.Trial) -> Assignment:
+        values: dict[str, Scalar] = {}
+        for axis in self._axes:
+            if self._space.active(axis.parameter.name, values):
+                values[axis.parameter.name] = axis.decode(suggest(trial, axis.parameter.name, axis.searched))
+        return Assignment(values)
+
+    def _study(self, sampler: str, seed: int) -> optuna.Study:
+        return optuna.create_study(
+            directions=list(self._goal.directions),
+            sampler=make_sampler(sampler, seed, conditional=self._conditional, budget=self._budget),
+        )
+
+    def _remembered(self, history: Sequence[Entry], reference: Metrics | None, seed: int) -> optuna.Study:
+        """The history as the sampler may learn from it, in memory.
+
+        A failed trial has no value: it is pruned, with a violated constraint that says how far off it was. A trial that
+        the machine spoiled says nothing and is left out.
+        """
+        study = self._study(self._settings.sampler, seed)
+        remember = _replay if self._settings.sampler in REPLAYED else _add
+        for entry in history:
+            params = self._encoded(entry.assignment)
+            if params is None or entry.status in ("errored", "inconclusive"):
+                continue
+            metrics = entry.metrics
+            values = None if metrics is None else self._goal.values(metrics, reference)
+            remember(study, [axis for axis in self._axes if axis.parameter.name in params], params, entry, values)
+        return study
+
+    def _encoded(self, assignment: Assignment) -> dict[str, Scalar] | None:
+        """``None`` for a configuration (a baseline, say) that the space cannot express."""
+        encoded: dict[str, Scalar] = {}
+        for axis in self._axes:
+            name = axis.parameter.name
+            if name in assignment:
+                value = axis.approximate(assignment[name])
+                if value is None:
+                    return None
+                encoded[name] = value
+        return encoded
+
+
+def _state(entry: Entry) -> TrialState:
+    if entry.pending:
+        return TrialState.RUNNING
+    return TrialState.COMPLETE if entry.status == "completed" else TrialState.PRUNED
+
+
+def _violation(entry: Entry) -> float:
+    """0 where the trial counts; else how far off, a configuration that did not even run (1) being worst."""
+    return (entry.record.overshoot or 1.0) if entry.status == "failed" else 0.0
+
+
+def _add(
+    study: optuna.Study,
+    axes: Sequence[Axis],
+    params: dict[str, Scalar],
+    entry: Entry,
+    values: tuple[float, ...] | None,
+) -> None:
+    study.add_trial(
+        create_trial(
+            state=_state(entry),
+            values=values,
+            params=dict(params),
+            distributions={axis.parameter.name: axis.searched for axis in axes},
+            constraints={"failed": _violation(entry)},
+        )
+    )
+
+
+def _replay(
+    study: optuna.Study,
+    axes: Sequence[Axis],
+    params: dict[str, Scalar],
+    entry: Entry,
+    values: tuple[float, ...] | None,
+) -> None:
+    study.enqueue_trial(dict(params))
+    trial = study.ask()
+    for axis in axes:
+        suggest(trial, axis.parameter.name, axis.searched)
+    if entry.pending:
+        return
+    if entry.status == "failed":
+        trial.set_constraint("failed", _violation(entry))
+    study.tell(trial, values, state=_state(entry))

@@ -1,0 +1,108 @@
+"""When to stop searching, and why, in words: the spec's budget, or no gain left to expect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tuner.search.objective import Goal
+from tuner.search.record import Entry
+from tuner.spec.model import Budget
+from tuner.value import Value
+
+__all__ = ["Plateau", "Spent", "spent", "stop_reason"]
+
+SPOILED_IN_A_ROW = 5
+"""After this many trials in a row that the machine spoiled, the machine has to be seen to first."""
+
+
+class Spent(Value):
+    """What the search has used. ``trials`` counts answers (completed and failed); money at the spec's prices."""
+
+    trials: int
+    seconds: float
+    """Since the campaign began, all interruptions included."""
+    core_hours: float
+    money: float
+
+
+class Plateau(Value):
+    """Stop when the last ``trials`` trials together gained less than ``gain`` (0.01 is 1 %)."""
+
+    trials: int
+    gain: float = 0.01
+
+    @classmethod
+    def of(cls, budget: Budget) -> Plateau:
+        """Half of the budget, at least 10: a search that is still learning pauses for long before it gains again."""
+        return cls(trials=max(10, budget.trials // 2))
+
+
+def spent(history: Sequence[Entry], elapsed: float) -> Spent:
+    """What the trials used; ``elapsed`` seconds since the campaign began. Spoiled trials cost money, too."""
+    core_seconds = sum((entry.record.seconds or 0.0) * (entry.record.cores or 0.0) for entry in history)
+    money = sum((entry.record.seconds or 0.0) / 3600 * (entry.record.hourly or 0.0) for entry in history)
+    answers = sum(entry.finished for entry in history)
+    return Spent(trials=answers, seconds=elapsed, core_hours=core_seconds / 3600, money=money)
+
+
+def stop_reason(
+    budget: Budget,
+    goal: Goal,
+    history: Sequence[Entry],
+    elapsed: float,
+    *,
+    reserve: float = 0.0,
+    plateau: Plateau | None = None,
+) -> str | None:
+    """Why no further trial is started, or ``None``.
+
+    ``elapsed`` seconds of the campaign are over and ``reserve`` seconds are kept for what follows the search. The
+    rules see finished trials only, so that they answer alike after a restart.
+    """
+    return (
+        _budget_reason(budget, spent(history, elapsed), _typical(history), reserve)
+        or _spoiled_reason(history)
+        or _plateau_reason(plateau or Plateau.of(budget), goal, history)
+    )
+
+
+def _budget_reason(budget: Budget, used: Spent, typical: float, reserve: float) -> str | None:
+    if used.trials >= budget.trials:
+        return f"stopped: the budget of {budget.trials} trials is used"
+    if used.seconds + reserve + typical > budget.wall_clock:
+        return f"stopped: another trial would pass the wall clock of {budget.wall_clock:g} s"
+    if budget.compute_hours is not None and used.core_hours >= budget.compute_hours:
+        return f"stopped: the budget of {budget.compute_hours:g} core-hours is used"
+    if budget.money is not None and used.money >= float(budget.money.amount):
+        return f"stopped: the budget of {budget.money} is used"
+    return None
+
+
+def _typical(history: Sequence[Entry]) -> float:
+    """Seconds of a typical trial: the median of those that were answered."""
+    seconds = sorted(entry.record.seconds for entry in history if entry.finished and entry.record.seconds is not None)
+    return seconds[len(seconds) // 2] if seconds else 0.0
+
+
+def _spoiled_reason(history: Sequence[Entry]) -> str | None:
+    done = [entry for entry in history if not entry.pending]
+    last = done[-SPOILED_IN_A_ROW:]
+    if len(last) == SPOILED_IN_A_ROW and not any(entry.finished for entry in last):
+        return (
+            f"stopped: {SPOILED_IN_A_ROW} trials in a row could not be run or believed (last: {last[-1].record.reason})"
+        )
+    return None
+
+
+def _plateau_reason(plateau: Plateau, goal: Goal, history: Sequence[Entry]) -> str | None:
+    """Only for a goal with one value: a Pareto set may grow without any of its points being beaten."""
+    if len(goal.directions) > 1:
+        return None
+    merits = [None if entry.metrics is None else goal.merit(entry.metrics) for entry in history if entry.finished]
+    before = [merit for merit in merits[: -plateau.trials] if merit is not None]
+    recent = [merit for merit in merits[-plateau.trials :] if merit is not None]
+    if not before or len(merits) <= plateau.trials:
+        return None
+    if max(recent, default=0.0) < max(before) * (1 + plateau.gain):
+        return f"stopped: the last {plateau.trials} trials gained less than {plateau.gain * 100:g} %"
+    return None
