@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -70,6 +70,7 @@ def configure_logs(
     """
     target = sys.stderr if stream is None else stream
     handler = _Handler(target)
+    handler.setLevel(level.upper())
     handler.setFormatter(_formatter(_json() if style == "json" else _text(colors=target.isatty())))
     _replace_handler(logging.getLogger(_ROOT), handler)
     _replace_handler(logging.getLogger(), handler, level=logging.WARNING)
@@ -79,7 +80,7 @@ def configure_logs(
 
 @contextmanager
 def campaign_log(campaign: str, folder: Path | None = None) -> Iterator[None]:
-    """Within it every line carries the campaign's id and goes to ``folder/tuner.log``, too (JSON, every level).
+    """Within it every line carries the campaign's id and goes to ``folder/tuner.log``, too (JSON, from info on).
 
     TemporaryError where the file cannot be opened. A disk that fills later loses lines, nothing else.
     """
@@ -107,6 +108,10 @@ class _Handler(logging.StreamHandler[IO[str]]):
 
 
 class _FileHandler(logging.FileHandler):
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         del record
 

@@ -26,7 +26,7 @@ _BEARER = re.compile(r"\b(bearer)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
 _HEADER = re.compile(r"\b((?:proxy-)?authorization|x-api-key|cookie)(['\"]?\s*[:=]\s*)['\"]?[^\r\n'\"]+", re.IGNORECASE)
 _ASSIGNED = re.compile(
     r"\b([\w-]*(?:password|passwd|passphrase|secret|secret[_-]key|token|api[_-]?key|access[_-]?key))"
-    r"(['\"]?\s*[=:]\s*)('[^']*'|\"[^\"]*\"|[^\s&,;'\"]+)",
+    r"(['\"]?\s*[=:]\s*)(?!\[redacted\])('[^']*'|\"[^\"]*\"|[^\s&,;'\"]+)",
     re.IGNORECASE,
 )
 _KNOWN = re.compile(

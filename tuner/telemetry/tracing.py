@@ -1,4 +1,4 @@
-"""OpenTelemetry spans over campaign → step → trial → probe. Off, a span costs about a microsecond."""
+"""OpenTelemetry spans over campaign → step → trial → probe. Off, a span costs some ten microseconds."""
 
 from __future__ import annotations
 
@@ -67,10 +67,9 @@ def span(name: str, attributes: Mapping[str, AttributeValue] | None = None) -> I
     As in ``with span("trial", {"tuner.trial.number": 7}):``. Secrets are taken out of the attributes; an exception
     marks the span as failed, with its message, and goes on.
     """
-    safe = {key: redact_value(key, value) for key, value in (attributes or {}).items()}
-    with tracer().start_as_current_span(
-        name, attributes=safe, record_exception=False, set_status_on_exception=False
-    ) as current:
+    with tracer().start_as_current_span(name, record_exception=False, set_status_on_exception=False) as current:
+        if current.is_recording():
+            current.set_attributes({key: redact_value(key, value) for key, value in (attributes or {}).items()})
         try:
             yield current
         except BaseException as error:
