@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import optuna
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator, get_param_importances
 from optuna.trial import create_trial
+from pydantic import Field
 
 from tuner.search.encoding import axes_of
 from tuner.search.objective import Goal
@@ -24,14 +25,14 @@ _FLAT = 0.01
 
 
 class Importance(Value):
-    """Shares of the parameters that sum to 1, or ``None`` and the reason why nothing honest can be said."""
+    """Shares of the parameters that sum to 1, or none and the reason why nothing honest can be said."""
 
-    shares: dict[str, float] | None
+    shares: dict[str, float] = Field(default_factory=dict)
     method: str = ""
     reason: str = ""
 
 
-def importance(space: Space, goal: Goal, history: Sequence[Entry], seed: int) -> Importance:
+def importance(history: Sequence[Entry], space: Space, goal: Goal, seed: int = 0) -> Importance:
     """Importance for the logarithm of the merit, over completed trials.
 
     fANOVA (F. Hutter et al., "An efficient approach for assessing hyperparameter importance", ICML 2014); PED-ANOVA
@@ -42,12 +43,12 @@ def importance(space: Space, goal: Goal, history: Sequence[Entry], seed: int) ->
     scored = [item for item in scored if all(axis.fits(item[0].assignment) for axis in axes)]
     needed = max(_FEWEST, 2 * len(axes))
     if not axes:
-        return Importance(shares=None, reason="no parameter varies")
+        return Importance(reason="no parameter varies")
     if len(scored) < needed:
-        return Importance(shares=None, reason=f"too few trials: {len(scored)} were completed, {needed} are needed")
+        return Importance(reason=f"too few trials: {len(scored)} were completed, {needed} are needed")
     merits = [merit for _, merit in scored]
     if max(merits) - min(merits) < _FLAT:
-        return Importance(shares=None, reason="all trials are within 1 % of each other")
+        return Importance(reason="all trials are within 1 % of each other")
     study = optuna.create_study(direction="maximize")
     for entry, merit in scored:
         present = [axis for axis in axes if axis.parameter.name in entry.assignment]
@@ -67,7 +68,7 @@ def _evaluated(study: optuna.Study, seed: int, *, conditional: bool) -> Importan
         warnings.simplefilter("ignore")
         shares = get_param_importances(study, evaluator=evaluator)
     if not shares or not all(math.isfinite(share) for share in shares.values()):
-        return Importance(shares=None, reason="the trials do not tell the parameters apart")
+        return Importance(reason="the trials do not tell the parameters apart")
     return Importance(
         shares={name: float(share) for name, share in shares.items()},
         method="PED-ANOVA" if conditional else "fANOVA",

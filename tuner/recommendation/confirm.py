@@ -1,0 +1,253 @@
+"""Is it really better: candidate and baseline measured again, interleaved, on the same arrivals.
+
+The blocks run A B B A A B B A …, so that a drift of the machine meets both sides alike; the two blocks of a pair share
+the seed of their arrivals. The number of blocks is fixed beforehand and nothing is decided before the last one: looking
+early and stopping when it looks good would make "better" true too often. Only a block that fails ends it at once, and
+that can only lead to keeping the baseline. Where several candidates are confirmed in turn, each gets an equal part of
+the error that the spec allows (Bonferroni, ``shared_confidence``), so that the confidence holds for all of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import median
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tuner.engine.workload import Resources
+from tuner.measurement.compare import paired_ratio
+from tuner.measurement.model import Interval
+from tuner.recommendation.cost import cost_of
+from tuner.recommendation.model import Comparison, Side
+from tuner.search.objective import Goal, Metrics, cost_per_million
+from tuner.space.assignment import Assignment
+from tuner.trial.outcome import Completed, Failed, Outcome
+from tuner.value import Value
+
+__all__ = [
+    "BLOCKS",
+    "Block",
+    "BlockErrored",
+    "BlockFailed",
+    "BlockMeasured",
+    "BlockResult",
+    "Confirmation",
+    "Contender",
+    "result_of",
+    "shared_confidence",
+    "shared_rate",
+]
+
+BLOCKS = 12
+"""Blocks of one confirmation, both sides together, where nobody asks for another number."""
+
+ATTEMPTS = 3
+"""How often a block is run while it is the machine that fails, the first time included."""
+
+
+class Contender(Value):
+    """One side of a confirmation: what runs (by digest) and with which resources it is paid for."""
+
+    assignment: Assignment
+    workload: str
+    resources: Resources
+
+
+class Block(Value):
+    """One block to measure: the side, and the seed of its arrivals. ``attempt`` counts from 1."""
+
+    index: int
+    pair: int
+    side: Literal["baseline", "candidate"]
+    seed: int
+    attempt: int = 1
+
+
+class BlockMeasured(Value):
+    """What one block measured: capacity in requests per second; latency in seconds by percentile at the shared rate."""
+
+    kind: Literal["measured"] = "measured"
+    capacity: float = Field(gt=0)
+    latency: dict[str, float]
+
+
+class BlockFailed(Value):
+    """The configuration's fault: it did not start, died, or met the SLO at no load."""
+
+    kind: Literal["failed"] = "failed"
+    reason: str = Field(min_length=1)
+
+
+class BlockErrored(Value):
+    """The machine's or the generator's fault: the block is run again."""
+
+    kind: Literal["errored"] = "errored"
+    reason: str = Field(min_length=1)
+
+
+BlockResult = Annotated[BlockMeasured | BlockFailed | BlockErrored, Field(discriminator="kind")]
+
+
+def result_of(outcome: Outcome, goal: Goal) -> BlockResult:
+    """What a trial of one block says: only a completed one, with every figure that the goal compares, is measured."""
+    if isinstance(outcome, Failed):
+        return BlockFailed(reason=f"{outcome.failure.value}: {outcome.reason}")
+    if not isinstance(outcome, Completed):
+        return BlockErrored(reason=outcome.reason)
+    measurement = outcome.measurement
+    if measurement.capacity is None or measurement.capacity.rate.value <= 0:
+        return BlockFailed(reason="no load met the SLO")
+    latency = {} if measurement.at_rate is None else measurement.at_rate.latency
+    if "latency" in goal.objective.metrics and goal.latency_percentile not in latency:
+        return BlockErrored(reason=f"the {goal.latency_percentile} at the stated rate was not measured")
+    return BlockMeasured(capacity=measurement.capacity.rate.value, latency=latency)
+
+
+def shared_confidence(confidence: float, candidates: int) -> float:
+    """The confidence of each of ``candidates`` comparisons so that all of them hold together with ``confidence``."""
+    return 1 - (1 - confidence) / candidates
+
+
+def shared_rate(stated: float | None, expected: float | None, capacities: Sequence[float]) -> float:
+    """Requests per second at which both sides' latency is compared.
+
+    The objective's stated rate; else the traffic expected in production where both sides bear it; else four fifths of
+    the smaller capacity.
+    """
+    safe = 0.8 * min(capacities)
+    if stated is not None:
+        return stated
+    return expected if expected is not None and expected <= safe else safe
+
+
+class Confirmation:
+    """One comparison, block by block. Finished blocks of a killed process are handed in again with ``record``."""
+
+    def __init__(
+        self,
+        goal: Goal,
+        baseline: Contender,
+        candidate: Contender,
+        *,
+        confidence: float,
+        seed: int,
+        pairs: int = BLOCKS // 2,
+        expected: float | None = None,
+    ) -> None:
+        """Plan ``pairs`` pairs of blocks; ``confidence`` is that of this comparison's interval (0..1)."""
+        if pairs < 2:
+            raise ValueError("a confirmation needs at least two pairs of blocks")
+        if not 0 < confidence < 1:
+            raise ValueError("the confidence lies between 0 and 1")
+        self._goal = goal
+        self._sides = {"baseline": baseline, "candidate": candidate}
+        self._confidence = confidence
+        self._seed = seed
+        self._expected = expected
+        self._plan = tuple(_blocks(pairs, seed))
+        self._done: dict[int, BlockMeasured | BlockFailed] = {}
+        self._errors: dict[int, list[str]] = {}
+
+    @property
+    def plan(self) -> tuple[Block, ...]:
+        """Every block in the order in which they run."""
+        return self._plan
+
+    @property
+    def failure(self) -> str | None:
+        """Why there will be no comparison, where a block failed or could not be run."""
+        for block in self._plan:
+            result = self._done.get(block.index)
+            if isinstance(result, BlockFailed):
+                return f"the {block.side} failed in block {block.index + 1}: {result.reason}"
+            errors = self._errors.get(block.index, [])
+            if len(errors) >= ATTEMPTS:
+                return f"block {block.index + 1} could not be measured in {ATTEMPTS} attempts: {errors[-1]}"
+        return None
+
+    def next(self) -> Block | None:
+        """The block to measure now; ``None`` when all are measured, or one has failed."""
+        if self.failure is not None:
+            return None
+        block = next((block for block in self._plan if block.index not in self._done), None)
+        tried = len(self._errors.get(block.index, [])) if block is not None else 0
+        return None if block is None else block.model_copy(update={"attempt": tried + 1})
+
+    def record(self, block: Block, result: BlockResult) -> None:
+        """Take in the result of a block, in any order; the same block again changes nothing.
+
+        ValueError for a block that is not in the plan, which means that the plan is another one.
+        """
+        if block.model_copy(update={"attempt": 1}) not in self._plan:
+            raise ValueError(
+                f"block {block.index} ({block.side}, seed {block.seed}) is not in this confirmation's plan"
+            )
+        if isinstance(result, BlockErrored):
+            errors = self._errors.setdefault(block.index, [])
+            if block.attempt > len(errors):
+                errors.append(result.reason)
+            return
+        self._done.setdefault(block.index, result)
+
+    def comparison(self) -> Comparison | None:
+        """The result; ``None`` until every block is measured."""
+        measured = {index: done for index, done in self._done.items() if isinstance(done, BlockMeasured)}
+        if len(measured) < len(self._plan):
+            return None
+        baseline, candidate = (self._blocks_of(side, measured) for side in ("baseline", "candidate"))
+        ratio = paired_ratio(
+            self._merits("baseline", baseline), self._merits("candidate", candidate), self._confidence, self._seed
+        )
+        return Comparison(
+            metric=_metric(self._goal),
+            baseline=self._side("baseline", baseline),
+            candidate=self._side("candidate", candidate),
+            ratio=ratio,
+            confidence=self._confidence,
+            order="".join("A" if block.side == "baseline" else "B" for block in self._plan),
+        )
+
+    def _blocks_of(self, side: str, measured: dict[int, BlockMeasured]) -> list[BlockMeasured]:
+        """The side's blocks by pair."""
+        mine = sorted((block for block in self._plan if block.side == side), key=lambda block: block.pair)
+        return [measured[block.index] for block in mine]
+
+    def _merits(self, side: str, blocks: Sequence[BlockMeasured]) -> list[float]:
+        hourly = self._goal.hourly(self._sides[side].resources)
+        return [self._goal.merit(self._metrics(block, hourly)) for block in blocks]
+
+    def _metrics(self, block: BlockMeasured, hourly: float) -> Metrics:
+        latency = block.latency.get(self._goal.latency_percentile)
+        cost = cost_per_million(hourly, block.capacity)
+        return Metrics(capacity=block.capacity, hourly=hourly, cost=cost, latency=latency)
+
+    def _side(self, side: str, blocks: Sequence[BlockMeasured]) -> Side:
+        contender = self._sides[side]
+        capacities = tuple(block.capacity for block in blocks)
+        middle = math.exp(sum(map(math.log, capacities)) / len(capacities))
+        capacity = Interval(value=middle, low=min(capacities), high=max(capacities))
+        common = set.intersection(*(set(block.latency) for block in blocks))
+        return Side(
+            assignment=contender.assignment,
+            workload=contender.workload,
+            capacities=capacities,
+            latency={name: median(block.latency[name] for block in blocks) for name in sorted(common)},
+            cost=cost_of(capacity, contender.resources, self._goal.prices, self._expected),
+        )
+
+
+def _blocks(pairs: int, seed: int) -> list[Block]:
+    sides: tuple[Literal["baseline", "candidate"], ...] = ("baseline", "candidate")
+    blocks: list[Block] = []
+    for pair in range(pairs):
+        for side in sides if pair % 2 == 0 else reversed(sides):
+            blocks.append(Block(index=len(blocks), pair=pair, side=side, seed=seed + pair))
+    return blocks
+
+
+def _metric(goal: Goal) -> Literal["cost", "capacity", "latency", "weighted", "pareto"]:
+    if goal.objective.goal == "weighted" or goal.objective.goal == "pareto":
+        return goal.objective.goal
+    return goal.objective.metrics[0]
