@@ -79,7 +79,33 @@ def _text(raw: bytes, path: str) -> str:
 
 
 def _parsed(raw: bytes, path: str) -> dict[str, Any]:
-    """JSON is YAML here: one strict reader refuses duplicate keys, aliases and words that other readers take apart."""
+    return _json(raw, path) if path.endswith(".json") else _yaml(raw, path)
+
+
+def _json(raw: bytes, path: str) -> dict[str, Any]:
+    try:
+        data = json.loads(_text(raw, path), object_pairs_hook=_unique)
+        canonical_json(data)
+    except json.JSONDecodeError as error:
+        problem = Problem(f"this is not JSON: {error.msg}", "check the syntax", path, error.lineno, error.colno)
+        raise UserError(problem) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError.of(f"the data is not plain JSON: {error}", file=path) from error
+    if not isinstance(data, dict):
+        raise UserError.of("the data is no mapping", "write keys and values", file=path)
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object, where no key stands in it twice: which one counts is not the same in every reader."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is a duplicate")
+    return found
+
+
+def _yaml(raw: bytes, path: str) -> dict[str, Any]:
     document = read_document(raw, path)
     if document.mistakes:
         raise UserError(document.mistakes)

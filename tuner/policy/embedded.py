@@ -33,7 +33,7 @@ class EmbeddedEngine:
 
     def _ask(self, document: dict[str, Any]) -> object:
         try:
-            engine = _loaded(self.bundle)
+            engine = _loaded(self.bundle)  # anew: an engine belongs to the thread that made it
             engine.set_input_json(json.dumps(document, allow_nan=False))
             answer = json.loads(engine.eval_query_as_json("data.tuner.main"))
         except RuntimeError as error:
