@@ -42,7 +42,10 @@ def _text(raw: Any, pattern: str) -> str | None:
 def _duration(raw: Any) -> Any:
     """Seconds from ``1h30m``, ``50ms`` or ``2s``; a bare number has no unit and is refused."""
     if text := _text(raw, _DURATION):
-        return float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text)))
+        seconds = float(sum(Decimal(number) * _SECONDS[unit] for number, unit in _PARTS.findall(text)))
+        if not 1e-6 <= seconds <= 366 * 86400:
+            raise Mistake(f"{shown(raw)} is too short or too long", "write from 1us to 366d")
+        return seconds
     raise Mistake(
         f"{shown(raw)} is not a duration",
         "write a number and one of the units us, ms, s, m, h, d without a blank, for example 50ms, 2s or 1h30m",
@@ -62,7 +65,10 @@ def _rate(raw: Any) -> Any:
     """Requests per second from ``300/s`` or ``6000/m``."""
     if text := _text(raw, _RATE):
         number, _, unit = text.partition("/")
-        return float(Decimal(number.strip()) / _SECONDS[unit.strip()])
+        rate = float(Decimal(number.strip()) / _SECONDS[unit.strip()])
+        if not 1e-6 <= rate <= 1e9:
+            raise Mistake(f"{shown(raw)} is too low or too high", "write from 0.000001/s to 1000000000/s")
+        return rate
     raise Mistake(f"{shown(raw)} is not a rate", "write requests per s, m or h, for example 300/s")
 
 
@@ -119,7 +125,6 @@ def _schema(pattern: str, *examples: str) -> WithJsonSchema:
 Duration = Annotated[
     float,
     BeforeValidator(_duration),
-    Field(ge=1e-6, le=366 * 86400),
     PlainSerializer(lambda value: f"{_plain(value)}s", return_type=str, when_used="json"),
     _schema(_DURATION, "50ms", "2s", "1h30m"),
 ]
@@ -133,7 +138,6 @@ Share = Annotated[
 Rate = Annotated[
     float,
     BeforeValidator(_rate),
-    Field(ge=1e-6, le=1e9),
     PlainSerializer(lambda value: f"{_plain(value)}/s", return_type=str, when_used="json"),
     _schema(_RATE, "300/s"),
 ]
