@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -111,9 +111,9 @@ HOSTS: dict[str, Callable[[Path], Hosted]] = {
 
 
 @pytest.fixture(params=sorted(HOSTS))
-def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hosted]:
+def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Hosted:
     """Every implementation of ``Forge`` in turn; a new one is added to ``HOSTS``."""
-    yield HOSTS[request.param](tmp_path)
+    return HOSTS[request.param](tmp_path)
 
 
 @pytest.fixture

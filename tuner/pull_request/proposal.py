@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -20,7 +22,8 @@ from tuner.value import canonical_json, digest_of
 
 __all__ = ["Proposal", "Proposed", "branch_name", "change_digest", "plan", "propose", "want"]
 
-_ROUNDS = 5
+_ROUNDS = 8
+_LONGEST_PAUSE = 4.0
 _NOT_IN_NAME = re.compile(r"[^a-z0-9-]+")
 _CAMPAIGN, _SPEC, _CHANGE, _FINGERPRINT = "Tuner-Campaign", "Tuner-Spec", "Tuner-Change", "Tuner-Fingerprint"
 
@@ -99,20 +102,24 @@ def propose(
     wanted = want(repository, proposal)
     first: Plan | None = None
     for round_ in range(_ROUNDS):
+        _step_back(round_)
         now = plan(repository, forge, proposal, wanted)
-        first = first or now
         if not now.effects:
+            break
+        if first is not None and _agree(repository, forge, proposal.branch):
+            now = first.model_copy(update={"reason": f"{first.reason}; another campaign has changed it since"})
             break
         try:
             for effect in now.effects:
                 with around(effect):
                     perform(effect, repository, forge)
+            first = first or now
         except ContendedError:
             if round_ == _ROUNDS - 1:
                 raise
     else:
         raise TemporaryError(f"other processes keep changing {proposal.branch} (let one tuner at a time watch a spec)")
-    result = first if now.outcome is Outcome.UNCHANGED and first.effects else now
+    result = first if now.outcome is Outcome.UNCHANGED and first is not None else now
     return Proposed(result.outcome, result.reason, wanted.commit, _pull(forge, proposal.branch, now.number))
 
 
@@ -146,6 +153,22 @@ def want(repository: Repository, proposal: Proposal) -> Wanted:
         committer=proposal.author,
     )
     return Wanted(proposal.branch, proposal.base, commit, proposal.title, marker.sign(proposal.body), marker)
+
+
+def _agree(repository: Repository, forge: Forge, branch: str) -> bool:
+    """Whether branch and open pull request speak of the same proposal, whoever's: then it is left to the later one."""
+    repository.fetch()
+    sha, pull = repository.branch(branch), _pull(forge, branch, None)
+    marker = Marker.find(pull.body) if pull else None
+    if sha is None or marker is None:
+        return False
+    return repository.commit_at(sha).trailers.get(_FINGERPRINT) == marker.fingerprint
+
+
+def _step_back(round_: int) -> None:
+    """Two proposers of different changes that kept the same pace would undo each other's work for ever."""
+    if round_ > 1:
+        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.25 * 2**round_)))  # noqa: S311  # no secret
 
 
 def _fingerprint(proposal: Proposal) -> str:

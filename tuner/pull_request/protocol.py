@@ -49,7 +49,10 @@ class Forge(Protocol):
     where it refuses, and UserError for a number that it does not have.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What kind of forge it is, in a word."""
+        ...
 
     def find(self, branch: str) -> Sequence[PullRequest]:
         """All pull requests from this branch, in every state, oldest first."""

@@ -141,6 +141,8 @@ class Git:
                     kill_after_timeout=timeout,
                     shell=False,
                     env=surroundings,
+                    # A signal to tuner's group must not stop git between two writes and leave a lock behind.
+                    start_new_session=protocol == _NO_PROTOCOL,
                 )
             except (GitCommandNotFound, OSError) as error:
                 raise PermanentError(f"git could not be started: {readable(str(error))}") from error

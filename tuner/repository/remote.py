@@ -31,6 +31,10 @@ class RemoteRefs:
     refs: Mapping[str, str]
     head: str | None
 
+    def fetched(self) -> Mapping[str, str]:
+        """Those that a clone has too: branches and pull requests, no tags."""
+        return {name: sha for name, sha in self.refs.items() if name.startswith(("refs/heads/", "refs/tuner/"))}
+
 
 @dataclass(frozen=True, slots=True)
 class Remote:

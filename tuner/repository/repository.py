@@ -99,9 +99,13 @@ class Repository:
 
     def fetch(self) -> None:
         """Make a clone's branches those of its remote; nothing to do for a local repository."""
-        if self.remote is not None:
+        if self.remote is None:
+            return
+        there = self.remote.refs(self.git)
+        if there.fetched() != self.refs():
             self.remote.fetch(self.git)
-            _follow_head(self.git, self.remote.refs(self.git).head)
+        if there.head != self._head():
+            _follow_head(self.git, there.head)
 
     def ls_remote(self) -> RemoteRefs:
         """What the authority (the remote, or the local repository) has right now, without fetching."""
