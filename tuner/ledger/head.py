@@ -15,7 +15,10 @@ from tuner.ledger.record import CampaignId, Digest, Timestamp, timestamp
 from tuner.ledger.signature import ServiceKey
 from tuner.value import Value, canonical_json, digest_of
 
-__all__ = ["AuditFiles", "Head", "SignedHead", "sign_head"]
+__all__ = ["ALLOWED_SIGNERS", "AuditFiles", "Head", "SignedHead", "sign_head"]
+
+ALLOWED_SIGNERS = PurePosixPath("audit", "allowed_signers")
+"""Where the repository says who may sign; read it from the protected branch only."""
 
 
 class Head(Value):
