@@ -11,6 +11,7 @@ from tuner.errors import UserError
 from tuner.space.assignment import Assignment
 from tuner.space.parameter import Domain
 from tuner.space.space import LISTED, Space
+from tuner.spec.model import Scalar
 
 Build = Callable[[str], Space]
 
@@ -219,14 +220,14 @@ class TestAssignments:
     def test_what_is_outside_incomplete_or_unknown_is_not_contained(self, space_of: Build) -> None:
         space = space_of("parameters: {batch: {}, copies: {}}")
         assert space.contains({"batch": 8, "copies": 8})
-        for values in (
+        outside: list[dict[str, Scalar]] = [
             {"batch": 8},
             {"batch": 8, "copies": 9},
             {"batch": True, "copies": 1},
             {"batch": 8, "copies": "1"},
-        ):
-            assert not space.contains(values)
-        assert not space.contains({"batch": 8, "copies": 1, "else": 1})
+            {"batch": 8, "copies": 1, "else": 1},
+        ]
+        assert not any(space.contains(values) for values in outside)
 
     def test_completing_keeps_what_lies_outside_and_refuses_what_has_no_meaning(self, space_of: Build) -> None:
         space = space_of("parameters: {copies: {}}")

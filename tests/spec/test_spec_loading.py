@@ -66,6 +66,10 @@ def test_very_many_values_end_at_the_limit() -> None:
     assert f"more than {MAX_VALUES} values" in problems("- \n" * (MAX_VALUES + 10))[0]
 
 
+def test_very_many_documents_end_at_the_limit() -> None:
+    assert problems("--- a\n" * 100_000) == ["t.yaml:101:1: more than 100 documents (split the file)"]
+
+
 def test_very_many_mistakes_are_counted_not_listed() -> None:
     lines = problems("".join(f"k{index}: 1\n" for index in range(1000)))
     assert len(lines) == 101

@@ -21,7 +21,8 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Document", "Path", "Place", 
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 24
-MAX_VALUES = 50_000
+MAX_VALUES = 10_000
+MAX_DOCUMENTS = 100
 Path = tuple[str | int, ...]
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -145,6 +146,7 @@ class _Reader:
     file: str
     events: Iterator[Any]
     stack: list[_Open] = field(default_factory=list)
+    started: int = 0
     root: Any = None
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
@@ -153,6 +155,7 @@ class _Reader:
     def documents(self) -> Iterator[Document]:
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
+                self._count_document(event)
                 self.root, self.values, self.keys, self.mistakes = None, {}, {}, []
             elif isinstance(event, yaml.DocumentEndEvent):
                 yield Document(self.file, self.root, self.values, self.keys, tuple(self.mistakes))
@@ -160,6 +163,12 @@ class _Reader:
                 self._node(event)
             elif isinstance(event, yaml.CollectionEndEvent):
                 self.stack.pop()
+
+    def _count_document(self, event: Any) -> None:
+        self.started += 1
+        if self.started > MAX_DOCUMENTS:
+            place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+            self._refuse(f"more than {MAX_DOCUMENTS} documents", "split the file", place)
 
     def _node(self, event: Any) -> None:
         place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
