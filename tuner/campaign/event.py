@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from tuner.policy.model import PolicyInput, Verdict
-from tuner.recommendation.confirm import Block, BlockResult
+from tuner.recommendation.confirm import Block
 from tuner.recommendation.model import Recommendation
 from tuner.space.assignment import Assignment
+from tuner.trial.hardware import Hardware
 from tuner.trial.outcome import Trial
 from tuner.value import Value
 
@@ -23,6 +24,7 @@ __all__ = [
     "CampaignEnded",
     "CampaignStarted",
     "Event",
+    "ForgeState",
     "Judged",
     "ProposalIntended",
     "PullRequestChanged",
@@ -36,7 +38,18 @@ __all__ = [
 ]
 
 StepName = Literal["prepare", "search", "confirm", "report", "propose"]
-Result = Literal["proposed", "kept-baseline", "denied", "declined-before", "failed"]
+ForgeState = Literal[
+    "pushed",
+    "opened",
+    "updated",
+    "unchanged",
+    "merged",
+    "declined",
+    "declined-before",
+    "merged-already",
+    "human-took-over",
+]
+Result = Literal["proposed", "kept-baseline", "denied", "not-proposed", "failed"]
 
 
 class CampaignStarted(Value):
@@ -57,7 +70,9 @@ class CampaignStarted(Value):
     baseline_workload: str
     seed: int
     tuner: str
-    machine: str
+    machine: Hardware
+    system: str
+    """Operating system and kernel."""
     trace: str = ""
 
 
@@ -110,12 +125,17 @@ class BlockStarted(Value):
 
 
 class BlockFinished(Value):
-    """One block of the confirmation was measured, or failed with its reason."""
+    """One block of the confirmation ended: the server that ran for it, as a trial of its own."""
 
     kind: Literal["block-finished"] = "block-finished"
     candidate: int
     block: Block
-    result: BlockResult
+    trial: Trial
+
+    @property
+    def seconds(self) -> float:
+        """How long the block took."""
+        return self.trial.ended - self.trial.started
 
 
 class Recommended(Value):
@@ -150,7 +170,7 @@ class PullRequestChanged(Value):
     """What became of the proposal on the forge."""
 
     kind: Literal["pull-request"] = "pull-request"
-    state: Literal["pushed", "opened", "updated", "unchanged", "merged", "declined", "human-took-over"]
+    state: ForgeState
     number: int | None = None
     url: str = ""
     commit: str = ""

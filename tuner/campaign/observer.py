@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from tuner.campaign.event import Event
-from tuner.measurement.model import LoadPoint
+from tuner.load.protocol import LoadResult
 
 __all__ = ["Observer", "Silent"]
 
@@ -21,8 +21,8 @@ class Observer(Protocol):
         """An event is in the ledger; ``replayed`` where an earlier process put it there."""
         ...
 
-    def point(self, label: str, point: LoadPoint) -> None:
-        """One load of the trial or block that is running was judged."""
+    def load(self, label: str, rate: float, result: LoadResult) -> None:
+        """One load of ``rate`` requests per second was sent, for the trial or block of that label."""
         ...
 
 
@@ -33,4 +33,4 @@ class Silent:
 
     def event(self, event: Event, *, replayed: bool) -> None: ...
 
-    def point(self, label: str, point: LoadPoint) -> None: ...
+    def load(self, label: str, rate: float, result: LoadResult) -> None: ...

@@ -74,6 +74,13 @@ class Progress:
                 return self
 
     @property
+    def decided(self) -> Recommendation | None:
+        """The accepted candidate's recommendation, else the last one that was made."""
+        if self.accepted is not None:
+            return self.recommended[self.accepted]
+        return list(self.recommended.values())[-1] if self.recommended else None
+
+    @property
     def accepted(self) -> int | None:
         """Trial number of the candidate that was shown to be better and allowed by every policy."""
         for candidate, judged in self.judged.items():

@@ -1,0 +1,104 @@
+"""The step that makes sure: the best candidate against the baseline again, interleaved, then judged by the policies.
+
+A candidate that is better and denied makes room for the next one; at most ``CANDIDATES`` are confirmed, and each gets
+its share of the error that the spec allows.
+"""
+
+from __future__ import annotations
+
+from tuner.campaign.event import BlockFinished, BlockStarted, Judged, Recommended
+from tuner.campaign.judging import judge
+from tuner.campaign.measuring import measure_again
+from tuner.campaign.searching import open_search
+from tuner.campaign.session import Session, capacity_of
+from tuner.recommendation.confirm import Block, Confirmation, Contender, result_of, shared_confidence
+from tuner.recommendation.decide import keep_without_candidate, recommend
+from tuner.recommendation.model import Propose, Recommendation
+from tuner.recommendation.rank import Ranking, rank
+from tuner.space.assignment import Assignment
+from tuner.trial.outcome import Trial
+from tuner.trial.run import Candidate, run_trial
+
+__all__ = ["CANDIDATES", "confirm_candidates"]
+
+CANDIDATES = 3
+_NUMBERS = 1000
+"""Blocks have trial folders of their own, numbered by candidate, block and attempt."""
+
+
+def confirm_candidates(session: Session) -> None:
+    """Confirm and judge candidates, best first, until one is allowed, one is no better, or there is none left."""
+    ranking = _ranking(session)
+    if not ranking.candidates and not session.progress.recommended:
+        baseline = session.baseline_trial.number
+        session.journal.record(Recommended(candidate=baseline, recommendation=keep_without_candidate(ranking.reason)))
+    for candidate in ranking.candidates[:CANDIDATES]:
+        number = candidate.number
+        recommendation = session.progress.recommended.get(number) or _recommended(session, number)
+        if not isinstance(recommendation, Propose):
+            return
+        judged = session.progress.judged.get(number) or _judged(session, number, recommendation)
+        if judged.verdict.allow:
+            return
+
+
+def _ranking(session: Session) -> Ranking:
+    """Trials that measured better than the baseline, best first; a function of the ledger."""
+    with open_search(session) as search:
+        return rank(session.inputs.goal, search.history(), session.started.baseline_workload)
+
+
+def _recommended(session: Session, number: int) -> Recommendation:
+    recommendation = recommend(_confirmed(session, number))
+    session.journal.record(Recommended(candidate=number, recommendation=recommendation))
+    return recommendation
+
+
+def _judged(session: Session, number: int, recommendation: Propose) -> Judged:
+    judged = judge(session, number, recommendation)
+    session.journal.record(judged)
+    return judged
+
+
+def _confirmed(session: Session, number: int) -> Confirmation:
+    """Measure every block that the ledger does not have yet."""
+    inputs, spec = session.inputs, session.inputs.spec
+    assignment = session.progress.trials[number].assignment
+    confirmation = Confirmation(
+        inputs.goal,
+        _contender(session, inputs.baseline),
+        _contender(session, assignment),
+        confidence=shared_confidence(spec.slo.confidence, CANDIDATES),
+        seed=spec.search.seed + _NUMBERS * (number + 1),
+        expected=spec.load.expected,
+    )
+    for event in session.progress.blocks.get(number, ()):
+        confirmation.record(event.block, result_of(event.trial.outcome, inputs.goal))
+    while (block := confirmation.next()) is not None:
+        session.journal.record(BlockStarted(candidate=number, block=block))
+        trial = _run(session, number, block, inputs.baseline if block.side == "baseline" else assignment)
+        session.journal.record(BlockFinished(candidate=number, block=block, trial=trial))
+        confirmation.record(block, result_of(trial.outcome, inputs.goal))
+    return confirmation
+
+
+def _contender(session: Session, assignment: Assignment) -> Contender:
+    workload = session.inputs.workload(assignment)
+    return Contender(assignment=assignment, workload=workload.digest, resources=workload.resources)
+
+
+def _run(session: Session, number: int, block: Block, assignment: Assignment) -> Trial:
+    rate = session.comparison_rate(number)
+    capacity = capacity_of(session.baseline_trial if block.side == "baseline" else session.progress.trials[number])
+    return run_trial(
+        Candidate(
+            _NUMBERS * (number + 1) + 10 * block.index + block.attempt, assignment, session.inputs.workload(assignment)
+        ),
+        engine=session.inputs.engine,
+        backend=session.backend,
+        model=session.model,
+        measure=lambda server: measure_again(
+            session, server, f"block {block.index + 1}, {block.side}", seed=block.seed, capacity=capacity, rate=rate
+        ),
+        trials=session.folder / "trials",
+    )

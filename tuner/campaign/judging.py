@@ -1,0 +1,83 @@
+"""Asking the policies: the document is made from what was measured, and stored with the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import geometric_mean, median
+
+from tuner.campaign.changing import changes_of
+from tuner.campaign.event import Judged
+from tuner.campaign.session import Session
+from tuner.measurement.model import Interval, LoadPoint
+from tuner.policy.model import PolicyInput, PolicySide
+from tuner.recommendation.model import Propose, Side
+from tuner.trial.outcome import Completed
+
+__all__ = ["judge", "policy_input"]
+
+_PRODUCT = "nvidia.com/gpu.product"
+
+
+def judge(session: Session, number: int, recommendation: Propose) -> Judged:
+    """The verdict on one candidate. Errors of the policy engine are denials, never exceptions."""
+    document = policy_input(session, number, recommendation)
+    with session.parts.policies(session.inputs.bundle) as engine:
+        return Judged(candidate=number, document=document, verdict=engine.decide(document))
+
+
+def policy_input(session: Session, number: int, recommendation: Propose) -> PolicyInput:
+    """Everything that a decision may rest on."""
+    inputs, spec, comparison = session.inputs, session.inputs.spec, recommendation.comparison
+    trials = session.progress.trials.values()
+    return PolicyInput(
+        service=spec.metadata.name,
+        labels=dict(spec.metadata.labels),
+        slo=dict(spec.slo.latency),
+        slo_error_rate=spec.slo.error_rate,
+        currency=spec.prices.currency,
+        baseline=_side(session, number, "baseline", comparison.baseline),
+        candidate=_side(session, number, "candidate", comparison.candidate),
+        deployed=inputs.manifest.workload,
+        compared_load=session.comparison_rate(number),
+        expected_load=spec.load.expected,
+        ratio=comparison.ratio,
+        confidence=comparison.confidence,
+        trials=sum(isinstance(trial.outcome, Completed) for trial in trials),
+        blocks=len(comparison.order),
+        changes=tuple(change.name for change in changes_of(inputs, comparison.candidate.assignment)),
+        quota=inputs.quota,
+    )
+
+
+def _side(session: Session, number: int, name: str, side: Side) -> PolicySide:
+    workload = session.inputs.workload(side.assignment)
+    points = _points(session, number, name)
+    return PolicySide(
+        workload=workload,
+        workload_digest=workload.digest,
+        capacity=Interval(value=geometric_mean(side.capacities), low=min(side.capacities), high=max(side.capacities)),
+        latency=side.latency,
+        latency_interval={key: _range([point.latency[key] for point in points]) for key in side.latency},
+        error_rate=_error_rate(points),
+        cost_per_million=float(side.cost.per_million.amount) if side.cost.per_million else None,
+        hourly_cost=float(side.cost.hourly.amount),
+        monthly_cost=float(side.cost.monthly.amount) if side.cost.monthly else None,
+        product=workload.node_selector.get(_PRODUCT),
+    )
+
+
+def _points(session: Session, number: int, side: str) -> list[LoadPoint]:
+    """The loads at the shared rate, one for each block of this side that was measured."""
+    outcomes = [event.trial.outcome for event in session.progress.blocks[number] if event.block.side == side]
+    measured = [outcome.measurement.at_rate for outcome in outcomes if isinstance(outcome, Completed)]
+    return [point for point in measured if point is not None]
+
+
+def _range(values: Sequence[float]) -> Interval:
+    """What the blocks spread over: policies judge the unfavourable end."""
+    return Interval(value=median(values), low=min(values), high=max(values))
+
+
+def _error_rate(points: Sequence[LoadPoint]) -> float | None:
+    scheduled = sum(point.result.scheduled for point in points)
+    return sum(point.result.failures for point in points) / scheduled if scheduled else None

@@ -1,0 +1,62 @@
+"""The branch ``tuner/audit``: every campaign's whole chain, signed. Only the service writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tuner.campaign.target import Target
+from tuner.errors import TemporaryError
+from tuner.ledger.chain import read_chain
+from tuner.ledger.head import sign_head
+from tuner.ledger.signature import ServiceKey
+from tuner.repository.repository import Repository
+
+__all__ = ["AUDIT_BRANCH", "publish", "published_chain"]
+
+AUDIT_BRANCH = "tuner/audit"
+_TRIES = 5
+
+
+def published_chain(repository: Repository, target: Target) -> bytes | None:
+    """The campaign's chain as the audit branch has it; ``None`` where the campaign has not ended yet."""
+    tip = repository.branch(AUDIT_BRANCH)
+    path = str(target.audit.chain)
+    if tip is None or repository.snapshot(tip).entry(path) is None:
+        return None
+    return repository.snapshot(tip).read(path)
+
+
+def publish(
+    repository: Repository,
+    target: Target,
+    chain: bytes,
+    key: ServiceKey,
+    also: Mapping[str, bytes] | None = None,
+) -> str:
+    """Put the chain with its signed head (and further files) on the audit branch; SHA of the branch's commit.
+
+    Repeating it changes nothing. TemporaryError where other processes keep moving the branch.
+    """
+    last = read_chain(chain)[-1]
+    moment = datetime.fromisoformat(last.time)
+    files = {str(path): raw for path, raw in target.audit.content(chain, sign_head(chain, key, time=moment)).items()}
+    for attempt in range(_TRIES):
+        repository.fetch()
+        tip = repository.branch(AUDIT_BRANCH)
+        if tip is not None and published_chain(repository, target) == chain:
+            return tip
+        commit = repository.commit(
+            parent=tip,
+            changes={**files, **(also or {})},
+            message=f"audit: {target.campaign}, record {last.seq}: {last.kind}\n",
+            date=moment,
+        )
+        try:
+            repository.push(AUDIT_BRANCH, commit, expected=tip)
+        except TemporaryError:
+            if attempt == _TRIES - 1:
+                raise
+        else:
+            return commit
+    raise AssertionError("the loop returns or raises")

@@ -1,0 +1,36 @@
+"""The step that writes the report, and the report again at any later time."""
+
+from __future__ import annotations
+
+from tuner.campaign.report_input import PAGE, report_input
+from tuner.campaign.session import Session
+from tuner.report.document import Report, render
+from tuner.report.model import ReportInput
+
+__all__ = ["INPUT", "read_report", "report_files", "write_report"]
+
+INPUT = "report.json"
+BODY = "report.md"
+
+
+def write_report(session: Session) -> None:
+    """Write the report, and what it was made from, into the campaign's folder."""
+    given = report_input(session)
+    folder = session.folder / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, raw in report_files(render(given)).items():
+        (folder / name).write_bytes(raw)
+    (folder / INPUT).write_text(given.to_json(), encoding="utf-8")
+
+
+def read_report(session: Session) -> Report:
+    """The report that the step wrote; made anew where the folder was lost."""
+    file = session.folder / "report" / INPUT
+    if not file.exists():
+        write_report(session)
+    return render(ReportInput.from_json(file.read_text(encoding="utf-8")))
+
+
+def report_files(report: Report) -> dict[str, bytes]:
+    """The report's files by name: the page, the body, the figures."""
+    return {PAGE: report.page.encode(), BODY: report.body.encode(), **report.figures}

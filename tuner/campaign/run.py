@@ -1,0 +1,130 @@
+"""One pass over the pipeline: the list of steps, in order, each run until it is finished and never again."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+from opentelemetry import trace
+
+from tuner.campaign.confirming import confirm_candidates
+from tuner.campaign.event import CampaignEnded, CampaignStarted, StepFinished, StepName, StepStarted
+from tuner.campaign.inputs import Inputs, read_inputs
+from tuner.campaign.journal import Journal
+from tuner.campaign.parts import Parts
+from tuner.campaign.progress import Progress
+from tuner.campaign.proposing import end_campaign
+from tuner.campaign.publishing import publish
+from tuner.campaign.reporting import write_report
+from tuner.campaign.searching import search_configurations
+from tuner.campaign.session import Session
+from tuner.campaign.target import Target
+from tuner.errors import PermanentError
+from tuner.telemetry.logs import campaign_log, logger
+from tuner.telemetry.tracing import span
+from tuner.trial.hardware import survey
+
+__all__ = ["STEPS", "run_campaign"]
+
+STEPS: tuple[tuple[StepName, Callable[[Session], None]], ...] = (
+    ("search", search_configurations),
+    ("confirm", confirm_candidates),
+    ("report", write_report),
+    ("propose", end_campaign),
+)
+
+_log = logger("campaign")
+
+
+def run_campaign(target: Target, parts: Parts) -> Progress:
+    """Run, or resume, a campaign to its end, and publish its chain.
+
+    UserError where the spec or what it names is wrong: nothing has been begun then. TemporaryError where an outside
+    system does not answer: call it again later. A PermanentError ends the campaign as failed, with its reason in the
+    ledger. KeyboardInterrupt passes through; nothing is lost.
+    """
+    folder = target.folder(parts.state)
+    with (
+        campaign_log(target.campaign, folder),
+        span("campaign", {"tuner.campaign": target.campaign, "tuner.service": target.service}),
+        Journal.open(folder / "ledger.jsonl", target.campaign, parts.observer) as journal,
+    ):
+        if journal.progress.ended is None:
+            _work(target, parts, journal)
+        return _published(target, parts, journal)
+
+
+def _work(target: Target, parts: Parts, journal: Journal) -> None:
+    inputs = _prepare(target, parts, journal)
+    budget = inputs.spec.budget.trials
+    parts.observer.campaign(target.campaign, budget, inputs.spec.objective.goal)
+    try:
+        with Session.open(target, parts, journal, inputs) as session:
+            for name, step in STEPS:
+                if name not in journal.progress.steps:
+                    _run_step(name, step, session)
+    except PermanentError as error:
+        _log.error("the campaign failed", reason=str(error))
+        journal.record(CampaignEnded(result="failed", reason=str(error)))
+
+
+def _run_step(name: StepName, step: Callable[[Session], None], session: Session) -> None:
+    began = time.monotonic()
+    session.journal.record(StepStarted(step=name))
+    with span(f"step {name}"):
+        step(session)
+    session.journal.record(StepFinished(step=name, seconds=round(time.monotonic() - began, 3)))
+
+
+def _prepare(target: Target, parts: Parts, journal: Journal) -> Inputs:
+    """Read everything from the base commit, which is the branch's head when the campaign starts for the first time."""
+    started = journal.progress.started
+    base = started.base_commit if started else parts.repository.resolve(target.branch)
+    inputs = read_inputs(parts.repository.snapshot(base), target.spec_path, parts.engine)
+    if started is None:
+        journal.record(_start(target, parts, inputs, base))
+    elif dict(inputs.digests) != started.inputs or inputs.bundle.revision != started.policy_revision:
+        raise PermanentError(
+            f"what {target.campaign} rests on has changed since it began (another version of tuner or of its "
+            f"policies): remove {target.folder(parts.state)} to begin anew"
+        )
+    return inputs
+
+
+def _start(target: Target, parts: Parts, inputs: Inputs, base: str) -> CampaignStarted:
+    return CampaignStarted(
+        service=target.service,
+        spec_path=target.spec_path,
+        spec_commit=target.spec_commit,
+        base_branch=target.branch,
+        base_commit=base,
+        inputs=dict(inputs.digests),
+        engine=inputs.engine.name,
+        backend=parts.backend(target.folder(parts.state) / "trials").name,
+        policy_revision=inputs.bundle.revision,
+        space_size=inputs.space.size(),
+        baseline=inputs.baseline,
+        baseline_workload=inputs.workload(inputs.baseline).digest,
+        seed=inputs.spec.search.seed,
+        tuner=version("tuner"),
+        machine=survey(),
+        system=f"{platform.system()} {platform.release()}",
+        trace=_trace_id(),
+    )
+
+
+def _published(target: Target, parts: Parts, journal: Journal) -> Progress:
+    """Put the whole chain on the audit branch; with it the report, where no pull request carries it."""
+    folder = target.folder(parts.state) / "report"
+    alone = journal.progress.intended is None and folder.is_dir()
+    also = {f"{target.evidence}/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())} if alone else {}
+    publish(parts.repository, target, journal.chain(), parts.key, also)
+    return journal.progress
+
+
+def _trace_id() -> str:
+    """The trace that this campaign began in; empty where nothing is traced."""
+    context = trace.get_current_span().get_span_context()
+    return trace.format_trace_id(context.trace_id) if context.is_valid else ""

@@ -1,0 +1,113 @@
+"""The step that tries configurations: ask, run, record, tell, until there is a reason to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
+from tuner.campaign.measuring import measure_server
+from tuner.campaign.session import Session
+from tuner.errors import PermanentError
+from tuner.recommendation.confirm import BLOCKS
+from tuner.search.importance import importance
+from tuner.search.stopping import stop_reason
+from tuner.search.storage import sqlite_url
+from tuner.search.study import Exhausted, Proposal, Search
+from tuner.trial.outcome import Completed, Failed, Trial
+from tuner.trial.run import Candidate, run_trial
+
+__all__ = ["open_search", "search_configurations"]
+
+
+@contextmanager
+def open_search(session: Session) -> Iterator[Search]:
+    """The campaign's study. What the ledger has finished is told first, so a lost or older database catches up."""
+    inputs = session.inputs
+    url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
+    budget = inputs.spec.budget.trials
+    with Search.open(
+        inputs.space, inputs.spec.search, inputs.goal, url, session.target.campaign, budget=budget
+    ) as search:
+        search.enqueue(inputs.baseline, "baseline")
+        for number in sorted(session.progress.trials):
+            _tell(session, search, session.progress.trials[number])
+        yield search
+
+
+def search_configurations(session: Session) -> None:
+    """Run trials until the budget is used or nothing more is to be gained; ends with a ``SearchEnded`` event.
+
+    PermanentError where the baseline itself cannot be measured.
+    """
+    inputs = session.inputs
+    with open_search(session) as search:
+        if inputs.space.contains(inputs.space.defaults()):
+            search.enqueue(inputs.space.defaults())
+        reason = _next_reason(session, search)
+        while reason is None:
+            proposal = search.ask()
+            if isinstance(proposal, Exhausted):
+                reason = proposal.reason
+                break
+            _tell(session, search, session.progress.trials.get(proposal.number) or _run(session, proposal))
+            reason = _next_reason(session, search)
+        found = importance(search.history(), inputs.space, inputs.goal, inputs.spec.search.seed)
+    session.journal.record(
+        SearchEnded(reason=reason, importance=found.shares or {}, importance_method=found.method or found.reason)
+    )
+
+
+def _next_reason(session: Session, search: Search) -> str | None:
+    return stop_reason(
+        session.inputs.spec.budget,
+        session.inputs.goal,
+        search.history(),
+        session.elapsed,
+        reserve=_reserve(session),
+    )
+
+
+def _reserve(session: Session) -> float:
+    """Seconds kept for the confirmation: its blocks are about as long as a trial."""
+    seconds = sorted(trial.ended - trial.started for trial in session.progress.trials.values())
+    return BLOCKS * seconds[len(seconds) // 2] if seconds else 0.0
+
+
+def _run(session: Session, proposal: Proposal) -> Trial:
+    workload = session.inputs.workload(proposal.assignment)
+    session.journal.record(
+        TrialStarted(number=proposal.number, assignment=proposal.assignment, workload=workload.digest)
+    )
+    trial = run_trial(
+        Candidate(proposal.number, proposal.assignment, workload),
+        engine=session.inputs.engine,
+        backend=session.backend,
+        model=session.model,
+        measure=lambda server: measure_server(
+            session,
+            server,
+            f"trial {proposal.number}",
+            seed=session.inputs.spec.search.seed,
+            expected=_typical_rate(session),
+        ),
+        trials=session.folder / "trials",
+    )
+    session.journal.record(TrialFinished(trial=trial))
+    if proposal.origin == "baseline" and isinstance(trial.outcome, Failed):
+        raise PermanentError(
+            f"the baseline cannot be measured, so nothing can be compared with it: {trial.outcome.reason}"
+        )
+    return trial
+
+
+def _typical_rate(session: Session) -> float | None:
+    """Where to look for a capacity first: the median of those found so far."""
+    outcomes = (trial.outcome for trial in session.progress.trials.values())
+    measured = (outcome.measurement.capacity for outcome in outcomes if isinstance(outcome, Completed))
+    rates = sorted(capacity.rate.value for capacity in measured if capacity is not None)
+    return rates[len(rates) // 2] if rates else None
+
+
+def _tell(session: Session, search: Search, trial: Trial) -> None:
+    search.tell(trial, session.inputs.workload(trial.assignment).resources)

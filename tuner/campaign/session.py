@@ -1,0 +1,110 @@
+"""One running campaign: what its steps work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tuner.campaign.event import CampaignStarted
+from tuner.campaign.inputs import Inputs
+from tuner.campaign.journal import Journal
+from tuner.campaign.parts import Parts
+from tuner.campaign.progress import Progress
+from tuner.campaign.target import Target
+from tuner.engine.protocol import HttpRequest
+from tuner.load.protocol import LoadGenerator
+from tuner.recommendation.confirm import shared_rate
+from tuner.space.assignment import Assignment
+from tuner.trial.outcome import Completed, Trial
+from tuner.trial.protocol import Backend
+
+__all__ = ["Session", "capacity_of"]
+
+
+@dataclass(slots=True)
+class Session:
+    """A campaign in this process: its target, its parts, its journal, and what it has opened."""
+
+    target: Target
+    parts: Parts
+    journal: Journal
+    inputs: Inputs
+    backend: Backend
+    folder: Path
+    model: Path
+    requests: tuple[HttpRequest, ...]
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _generators: dict[tuple[int, ...], LoadGenerator] = field(default_factory=dict)
+
+    @classmethod
+    @contextmanager
+    def open(cls, target: Target, parts: Parts, journal: Journal, inputs: Inputs) -> Iterator[Session]:
+        """Put the model and the samples on this machine, and remove what a killed process left running."""
+        folder = target.folder(parts.state)
+        backend = parts.backend(folder / "trials")
+        backend.reap()
+        session = cls(target, parts, journal, inputs, backend, folder, inputs.model(folder), inputs.requests(folder))
+        with session._stack:
+            yield session
+
+    @property
+    def progress(self) -> Progress:
+        """What is finished so far."""
+        return self.journal.progress
+
+    @property
+    def started(self) -> CampaignStarted:
+        """The campaign's first record."""
+        started = self.progress.started
+        assert started is not None  # noqa: S101 - it is written before a session is opened
+        return started
+
+    @property
+    def baseline_trial(self) -> Trial:
+        """The trial that measured the baseline. ValueError while there is none."""
+        found = [trial for trial in self.progress.trials.values() if trial.assignment == self.inputs.baseline]
+        completed = [trial for trial in found if isinstance(trial.outcome, Completed)]
+        if not completed:
+            raise ValueError("the baseline has not been measured")
+        return completed[0]
+
+    def comparison_rate(self, candidate: int) -> float:
+        """Requests per second at which a candidate's latency is compared with the baseline's."""
+        spec = self.inputs.spec
+        capacities = [capacity_of(self.baseline_trial), capacity_of(self.progress.trials[candidate])]
+        return shared_rate(spec.objective.rate, spec.load.expected, capacities)
+
+    def measured_steps(self) -> dict[str, float]:
+        """Seconds of the steps that measure; what follows them must not change the report."""
+        return {name: seconds for name, seconds in self.progress.steps.items() if name in ("search", "confirm")}
+
+    def server_seconds(self) -> Iterator[tuple[Assignment, float]]:
+        """Each server that ran: its configuration and for how long."""
+        for trial in self.progress.trials.values():
+            yield trial.assignment, trial.ended - trial.started
+        for candidate, events in self.progress.blocks.items():
+            for event in events:
+                of_baseline = event.block.side == "baseline"
+                assignment = self.inputs.baseline if of_baseline else self.progress.trials[candidate].assignment
+                yield assignment, event.seconds
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of trials and confirmation blocks, over every process that worked on this campaign."""
+        return sum(seconds for _, seconds in self.server_seconds())
+
+    def generator(self, cpus: tuple[int, ...]) -> LoadGenerator:
+        """The load generator that keeps to these CPUs; started once, stopped with the session."""
+        if cpus not in self._generators:
+            self._generators[cpus] = self._stack.enter_context(self.parts.generator(cpus))
+        return self._generators[cpus]
+
+
+def capacity_of(trial: Trial) -> float:
+    """Capacity of a completed trial in requests per second. ValueError where it has none."""
+    outcome = trial.outcome
+    if not isinstance(outcome, Completed) or outcome.measurement.capacity is None:
+        raise ValueError(f"trial {trial.number} has no capacity")
+    return outcome.measurement.capacity.rate.value

@@ -1,0 +1,50 @@
+"""Which campaign: one spec at one commit of one repository."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tuner.ledger.head import AuditFiles
+from tuner.repository.repository import Repository
+from tuner.value import canonical_json, digest_of
+
+__all__ = ["Target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A spec at the commit that last changed it; ``branch`` is the protected branch that it stands on."""
+
+    service: str
+    spec_path: str
+    spec_commit: str
+    branch: str
+    repository: str
+    """What a person calls the repository: an address or a folder."""
+
+    @classmethod
+    def of(cls, repository: Repository, spec_path: str, branch: str, service: str) -> Target:
+        """The campaign for the spec as the branch has it now. UserError where the branch has no such file."""
+        commit = repository.last_commit_for(spec_path, branch)
+        return cls(service, spec_path, commit, branch, repository.address)
+
+    @property
+    def campaign(self) -> str:
+        """The campaign's id: equal for the same spec at the same commit, wherever it is cloned to."""
+        key = digest_of(canonical_json([self.spec_path, self.spec_commit])).removeprefix("sha256:")
+        return f"{self.service}-{key[:12]}"
+
+    @property
+    def audit(self) -> AuditFiles:
+        """Where the campaign's audit lies in the repository."""
+        return AuditFiles(self.service, self.campaign)
+
+    @property
+    def evidence(self) -> str:
+        """Folder of the report in the repository."""
+        return f"audit/{self.service}/{self.campaign}"
+
+    def folder(self, state: Path) -> Path:
+        """Where the campaign's own files lie on this machine."""
+        return state / "campaigns" / self.campaign

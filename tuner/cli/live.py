@@ -1,0 +1,177 @@
+"""A campaign while it runs: a live view on a terminal, a line an event elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from tuner.campaign.event import (
+    BlockFinished,
+    BlockStarted,
+    CampaignEnded,
+    CampaignStarted,
+    Event,
+    Judged,
+    Recommended,
+    SearchEnded,
+    StepStarted,
+    TrialFinished,
+    TrialStarted,
+)
+from tuner.campaign.observer import Observer
+from tuner.load.protocol import LoadResult
+from tuner.measurement.latency import percentile
+from tuner.trial.outcome import Completed, Trial
+
+__all__ = ["LineObserver", "LiveObserver", "watching"]
+
+_STEPS = {"search": "searching", "confirm": "confirming", "report": "writing the report", "propose": "proposing"}
+
+
+@contextmanager
+def watching(console: Console, *, quiet: bool = False) -> Iterator[Observer]:
+    """An observer that suits the console: live on a terminal, lines elsewhere."""
+    if quiet or not console.is_terminal:
+        yield LineObserver(console, quiet=quiet)
+        return
+    observer = LiveObserver(console)
+    with Live(observer.view(), console=console, refresh_per_second=4, transient=True, get_renderable=observer.view):
+        yield observer
+
+
+class LineObserver:
+    """One line for each event that a person waits for; ``quiet`` prints none."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._best: float | None = None
+
+    def campaign(self, campaign: str, trials: int, metric: str) -> None:
+        self._say(f"campaign {campaign}: at most {trials} trials, {metric}")
+
+    def event(self, event: Event, *, replayed: bool) -> None:
+        text = describe(event)
+        if text and not replayed:
+            self._say(text)
+
+    def load(self, label: str, rate: float, result: LoadResult) -> None: ...
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            self._console.print(text, markup=False)
+
+
+class LiveObserver:
+    """Progress bar, best so far, the load that is running; each finished trial scrolls by above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._task = self._bar.add_task("starting", total=1, left="")
+        self._now = ""
+        self._rates: dict[int, float] = {}
+        self._began = time.monotonic()
+        self._done_here = 0
+
+    def view(self) -> RenderableType:
+        """What is drawn now."""
+        best = max(self._rates.values(), default=None)
+        baseline = self._rates.get(0)
+        line = "" if best is None else f"best {best:,.0f} requests/s"
+        if best is not None and baseline:
+            line += f", baseline {baseline:,.0f} ({best / baseline:.2f}×)"
+        return Group(self._bar, Text(line), Text(self._now, style="dim"))
+
+    def campaign(self, campaign: str, trials: int, metric: str) -> None:
+        self._bar.update(self._task, description=campaign, total=trials)
+        self._console.print(f"campaign {campaign}: at most {trials} trials, {metric}", markup=False)
+
+    def event(self, event: Event, *, replayed: bool) -> None:
+        match event:
+            case TrialFinished():
+                self._finish(event.trial, replayed=replayed)
+            case StepStarted():
+                self._now = _STEPS.get(event.step, event.step)
+            case SearchEnded():
+                self._bar.update(self._task, completed=self._bar.tasks[0].total)
+            case TrialStarted():
+                self._now = f"trial {event.number}: {event.assignment}"
+            case _:
+                pass
+        text = describe(event)
+        if text and not replayed:
+            self._console.print(text, markup=False)
+
+    def load(self, label: str, rate: float, result: LoadResult) -> None:
+        p99 = percentile(result.histogram, 99) * 1000
+        failures = f", {result.failures} failed" if result.failures else ""
+        self._now = f"{label}: {rate:,.0f} requests/s → p99 {p99:,.1f} ms{failures}"
+
+    def _finish(self, trial: Trial, *, replayed: bool) -> None:
+        self._bar.advance(self._task)
+        if isinstance(trial.outcome, Completed) and trial.outcome.measurement.capacity is not None:
+            self._rates[trial.number] = trial.outcome.measurement.capacity.rate.value
+        if not replayed:
+            self._done_here += 1
+            task = self._bar.tasks[0]
+            each = (time.monotonic() - self._began) / self._done_here
+            left = max((task.total or 0) - task.completed, 0) * each
+            self._bar.update(self._task, left=f"about {left / 60:.0f} min of search left" if left > 60 else "")
+
+
+def describe(event: Event) -> str:
+    """One line for people; empty for what only the ledger needs."""
+    match event:
+        case CampaignStarted():
+            size = "endless" if event.space_size is None else f"{event.space_size:,}"
+            return f"baseline {event.baseline}; {size} configurations"
+        case TrialFinished():
+            return _trial(event.trial)
+        case SearchEnded():
+            return f"search {event.reason}"
+        case BlockStarted():
+            return ""
+        case BlockFinished():
+            return _block(event)
+        case Recommended():
+            return f"recommendation: {event.recommendation.reason}"
+        case Judged():
+            word = "allowed" if event.verdict.allow else "denied"
+            reasons = "; ".join(denial.msg for denial in event.verdict.denials)
+            return f"policies: {word}{f' – {reasons}' if reasons else ''}"
+        case CampaignEnded():
+            return f"{event.result}: {event.reason}"
+        case _:
+            return ""
+
+
+def _trial(trial: Trial) -> str:
+    return f"trial {trial.number:3d}  {_outcome(trial)}  {trial.ended - trial.started:4.1f} s  {trial.assignment}"
+
+
+def _outcome(trial: Trial) -> str:
+    outcome = trial.outcome
+    if not isinstance(outcome, Completed):
+        return f"{outcome.kind}: {outcome.reason.splitlines()[0]}"
+    if outcome.measurement.capacity is None:
+        return "no capacity"
+    rate = outcome.measurement.capacity.rate
+    return f"{rate.value:8,.0f} requests/s ({rate.low:,.0f}–{rate.high:,.0f})"
+
+
+def _block(event: BlockFinished) -> str:
+    return f"block {event.block.index + 1:3d}  {_outcome(event.trial)}  {event.seconds:4.1f} s  {event.block.side}"

@@ -1,0 +1,88 @@
+"""The end of a campaign as a person wants to read it: what, how sure, allowed by whom, where to look, how to check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from tuner.campaign.progress import Progress
+from tuner.campaign.publishing import AUDIT_BRANCH
+from tuner.campaign.target import Target
+from tuner.recommendation.model import Comparison
+
+__all__ = ["print_summary", "summary"]
+
+
+def summary(target: Target, progress: Progress) -> dict[str, Any]:
+    """The end as one JSON document."""
+    pull = progress.pull_request[-1] if progress.pull_request else None
+    recommendation = progress.decided
+    ended = progress.ended
+    return {
+        "campaign": target.campaign,
+        "spec": target.spec_path,
+        "commit": target.spec_commit,
+        "result": ended.result if ended else "running",
+        "reason": ended.reason if ended else "",
+        "recommendation": recommendation.model_dump(mode="json") if recommendation else None,
+        "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
+        "pull_request": pull.model_dump(mode="json") if pull else None,
+        "branch": progress.intended.branch if progress.intended else None,
+        "report": _report(target, progress),
+        "audit": str(target.audit.chain),
+        "verify": f"tuner audit verify {target.campaign} --repo {target.repository}",
+    }
+
+
+def print_summary(console: Console, target: Target, progress: Progress) -> None:
+    """The end in some ten lines."""
+    ended = progress.ended
+    recommendation = progress.decided
+    say = _Lines(console)
+    say("campaign", target.campaign)
+    say("result", f"{ended.result}: {ended.reason}" if ended else "not finished")
+    if recommendation is not None:
+        say("recommended", recommendation.reason)
+        if recommendation.comparison is not None:
+            say("measured", _measured(recommendation.comparison))
+    for number, judged in progress.judged.items():
+        word = "allowed" if judged.verdict.allow else "denied"
+        packages = ", ".join(judged.verdict.packages)
+        say("policies", f"trial {number} {word} by {judged.verdict.engine} ({packages})")
+        for denial in (*judged.verdict.denials, *judged.verdict.warnings):
+            say("", f"{denial.severity} {denial.id}: {denial.msg}")
+    _print_places(say, target, progress)
+
+
+class _Lines:
+    """Lines of a name and a text, aligned."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, name: str, text: str) -> None:
+        self._console.print(f"{name:13}{text}", markup=False)
+
+
+def _print_places(say: _Lines, target: Target, progress: Progress) -> None:
+    pull = next((change for change in reversed(progress.pull_request) if change.number is not None), None)
+    if pull is not None and progress.intended is not None:
+        say("pull request", f"#{pull.number} {pull.state}, branch {progress.intended.branch}")
+        say("", f"tuner pr show {pull.number} --repo {target.repository}")
+    say("report", _report(target, progress))
+    say("audit log", str(target.audit.chain))
+    say("verify", f"tuner audit verify {target.campaign} --repo {target.repository}")
+
+
+def _report(target: Target, progress: Progress) -> str:
+    branch = progress.intended.branch if progress.intended else AUDIT_BRANCH
+    return f"{branch}:{target.evidence}/report.html"
+
+
+def _measured(comparison: Comparison) -> str:
+    ratio = comparison.ratio
+    return (
+        f"{comparison.metric} {ratio.value:.2f}× ({ratio.low:.2f}–{ratio.high:.2f}×, "
+        f"{comparison.confidence * 100:g} %) in blocks {comparison.order}"
+    )

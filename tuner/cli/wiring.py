@@ -1,0 +1,100 @@
+"""The one place where implementations meet their Protocols."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+import typer
+
+from tuner.campaign.observer import Observer
+from tuner.campaign.parts import Parts
+from tuner.engine.registry import engine_named
+from tuner.errors import UserError
+from tuner.ledger.signature import ServiceKey
+from tuner.load.generator import LocustGenerator
+from tuner.policy.bundle import PolicyBundle
+from tuner.policy.embedded import EmbeddedEngine
+from tuner.policy.model import PolicyEngine
+from tuner.policy.server import OpaServer
+from tuner.pull_request.embedded import EmbeddedForge
+from tuner.repository.repository import Repository
+from tuner.telemetry.logs import configure_logs
+from tuner.telemetry.tracing import configure_tracing
+from tuner.trial.process import ProcessBackend
+
+__all__ = ["Json", "Repo", "Settings", "StateFolder", "make_parts", "observability", "state_folder"]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Repo = Annotated[Path, typer.Option("--repo", help="The Git repository (a work tree or a bare one).")]
+StateFolder = Annotated[
+    Path | None,
+    typer.Option("--state", envvar="TUNER_STATE", help="Folder for campaigns in flight (default: the user's state)."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the command line chose. ``opa`` is the OPA program for ``policy_engine`` ``opa``."""
+
+    state: Path
+    policy_engine: Literal["embedded", "opa"] = "embedded"
+    opa: Path | None = None
+    storage_url: str | None = None
+
+
+def state_folder(given: Path | None) -> Path:
+    """Where campaigns in flight, the signing key and process records are kept."""
+    return (given or Path(os.environ.get("TUNER_STATE") or platformdirs.user_state_path("tuner"))).absolute()
+
+
+def observability(trace: str, log_level: str) -> None:
+    """Logs to standard error; spans to ``none``, ``console`` or an OTLP address."""
+    if log_level not in {"debug", "info", "warning", "error"}:
+        raise UserError.of(f"there is no log level {log_level!r}", "use debug, info, warning or error")
+    configure_logs(level=log_level)  # type: ignore[arg-type]
+    if trace in {"none", "console", "otlp"}:
+        configure_tracing(trace)  # type: ignore[arg-type]
+    else:
+        configure_tracing("otlp", endpoint=trace)
+
+
+def make_parts(repository: Repository, settings: Settings, observer: Observer) -> Parts:
+    """A campaign's parts on this machine: process backend, Locust, embedded forge."""
+    state = settings.state
+
+    def policies(bundle: PolicyBundle) -> AbstractContextManager[PolicyEngine]:
+        if settings.policy_engine == "opa":
+            return OpaServer(_opa(settings), bundle)
+        return _embedded(bundle)
+
+    return Parts(
+        repository=repository,
+        forge=EmbeddedForge(repository),
+        engine=engine_named,
+        backend=lambda trials: ProcessBackend(trials, state=state / "processes"),
+        generator=lambda cpus: LocustGenerator(cpus),
+        policies=policies,
+        key=ServiceKey.load(state / "key"),
+        state=state,
+        observer=observer,
+        storage_url=settings.storage_url,
+    )
+
+
+@contextmanager
+def _embedded(bundle: PolicyBundle) -> Iterator[PolicyEngine]:
+    yield EmbeddedEngine(bundle)
+
+
+def _opa(settings: Settings) -> Path:
+    found = settings.opa or shutil.which("opa")
+    if found is None:
+        raise UserError.of("there is no opa program on the PATH", "install OPA, or name it with --opa PATH")
+    return Path(found)
