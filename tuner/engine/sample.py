@@ -58,9 +58,7 @@ def _stack(tensor: TensorInput, path: Path) -> NDArray[Any]:
     if not isinstance(stack, np.ndarray) or stack.dtype != wanted:
         found = getattr(stack, "dtype", type(stack).__name__)
         raise UserError(Problem(f"the samples are {found}, not {wanted}", f"save them as {wanted}", file=str(path)))
-    if stack.ndim != len(tensor.shape) + 1 or any(
-        want not in (-1, have) for want, have in zip(tensor.shape, stack.shape[1:], strict=True)
-    ):
+    if stack.shape[1:] != tensor.shape or not stack.ndim:
         found = "×".join(map(str, stack.shape))
         raise UserError(
             Problem(

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 
 __all__ = ["ANSWER_BYTES", "FAULTS", "Setup", "main"]
 
@@ -208,6 +208,8 @@ class Connection(asyncio.Protocol):
             self.answer(200 if ready else 503, b"")
         elif path == b"/statistics":
             self.answer(200, json.dumps(self.batcher.statistics()).encode())
+        elif path == b"/configuration":
+            self.answer(200, json.dumps(asdict(self.batcher.setup)).encode())
         else:
             self.answer(404, b"")
 
