@@ -18,6 +18,7 @@ from tuner.engine.probe import fetch
 from tuner.engine.protocol import Endpoint, Launch, Ports
 from tuner.engine.workload import Resources, Workload
 from tuner.errors import TemporaryError, UserError
+from tuner.trial.keeper import LOG_LIMIT
 from tuner.trial.outcome import FailureKind
 from tuner.trial.process import ProcessBackend
 from tuner.trial.protocol import TrialFailedError
@@ -166,6 +167,19 @@ def test_the_reason_carries_the_end_of_the_log(backend: ProcessBackend, workload
     )
 
 
+def test_a_chatty_server_cannot_fill_the_disk(backend: ProcessBackend, workload: Workload) -> None:
+    script = """
+    for _ in range(LIMIT // 4096 + 100):
+        os.write(1, b"x" * 4095 + b"\\n")
+    serve()
+    """
+    server = start(backend, script.replace("LIMIT", str(LOG_LIMIT)), workload)
+    assert until(lambda: server.log.stat().st_size < LOG_LIMIT)
+    assert server.log.read_text().startswith("(an earlier part of this log")
+    server.check()
+    server.stop()
+
+
 def test_a_signal_is_named(backend: ProcessBackend, workload: Workload) -> None:
     with pytest.raises(TrialFailedError, match="was killed before it was ready: SIGSEGV"):
         start(backend, "os.kill(os.getpid(), signal.SIGSEGV)", workload)
@@ -206,6 +220,28 @@ def test_pages_that_processes_share_count_once(backend: ProcessBackend, workload
     server.check()
     server.stop()
     assert 150 * 2**20 < peak < 200 * 2**20
+
+
+def test_processor_time_counts_the_children_that_have_ended(backend: ProcessBackend, workload: Workload) -> None:
+    script = """
+    def burn():
+        while time.process_time() < 0.2:
+            pass
+        os._exit(0)
+    if os.fork() == 0:
+        burn()
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os.setsid()
+            burn()
+        os._exit(0)
+    os.wait(), os.wait()
+    serve()
+    """
+    server = start(backend, script, workload)
+    assert until(lambda: server.usage().cpu_seconds >= 0.4)
+    server.stop()
+    assert 0.4 <= server.usage().cpu_seconds < 5
 
 
 def test_without_a_limit_nothing_is_killed(backend: ProcessBackend) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,32 @@ def test_a_tuner_that_is_terminated_takes_its_server_along(tmp_path: Path, tuner
     other.process.terminate()
     other.process.wait()
     assert until(lambda: all(gone(pid) for pid in other.pids))
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1, 0.2])
+def test_a_tuner_killed_while_it_starts_a_server_leaves_nothing(tmp_path: Path, delay: float) -> None:
+    root = Path(__file__).parent.parent.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", TUNER, str(tmp_path), FAMILY, "0001"],
+        env={"PYTHONPATH": str(root), "PATH": os.environ["PATH"]},
+        stdout=subprocess.DEVNULL,
+    )
+    assert until(lambda: bool(records(tmp_path)))
+    until(lambda: False, delay)
+    process.kill()
+    process.wait()
+    backend_of(tmp_path).reap()
+    assert not at_work_in(tmp_path)
+    assert not records(tmp_path)
+
+
+def at_work_in(folder: Path) -> list[int]:
+    found: list[int] = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
+                found.append(process.pid)
+    return found
 
 
 @pytest.fixture

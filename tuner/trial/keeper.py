@@ -126,6 +126,7 @@ class _Memory:
         self.peak = 0
         self.tick = _CALM_TICK if limit is None else _TICK
         self._pids: list[int] = []
+        self._newest = -1
         self._next_tree = self._next_exact = self._next_near = 0.0
 
     def look(self) -> bool:
@@ -148,10 +149,13 @@ class _Memory:
         return self.limit is not None and size > self.limit
 
     def _refresh(self) -> None:
-        began = time.monotonic()
+        newest, began = process_table.newest(), time.monotonic()
+        if newest == self._newest != -1:
+            return
+        self._newest = newest
         self._pids = [process.pid for process in process_table.descendants((os.getpid(),))]
-        # A long process table takes long to read: spend some 2 % of a core on it at most.
-        self._next_tree = began + max(0.5, 50 * (time.monotonic() - began))
+        # A long process table takes long to read: spend some 1 % of a core on it at most.
+        self._next_tree = began + max(_TICK, 100 * (time.monotonic() - began))
 
 
 class _Keeper:

@@ -11,7 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Process", "boot", "descendants", "environment_value", "find", "kill", "living", "namespace", "processes"]
+__all__ = [
+    "Process",
+    "boot",
+    "descendants",
+    "environment_value",
+    "find",
+    "kill",
+    "living",
+    "namespace",
+    "newest",
+    "processes",
+]
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
@@ -65,6 +76,14 @@ def processes() -> dict[int, Process]:
     """All processes that this process can see, by id."""
     pids = (int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208 - names only, no Path each
     return {process.pid: process for pid in pids if (process := find(pid)) is not None}
+
+
+def newest() -> int:
+    """The id given out last: as long as it stays, no process and no thread was made. -1 where it cannot be read."""
+    try:
+        return int((_PROC / "loadavg").read_bytes().split()[-1])
+    except (OSError, ValueError):
+        return -1
 
 
 def descendants(roots: Iterable[int], table: dict[int, Process] | None = None) -> list[Process]:
