@@ -6,13 +6,16 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
+import numpy as np
 import pytest
-from hdrh.histogram import HdrHistogram
 
 from tuner.engine.workload import Workload
+from tuner.load.histogram import encode_seconds
 from tuner.load.protocol import LoadResult
+from tuner.measurement.latency import percentiles
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
 from tuner.policy.model import Denial, PolicyInput, PolicySide, Verdict
 from tuner.recommendation.model import Comparison, Cost, KeepBaseline, Propose, Recommendation, Side
@@ -37,6 +40,7 @@ from tuner.value import digest_of
 
 Ending = Literal["propose", "keep", "denied", "denied-then-next"]
 Build = Callable[..., ReportInput]
+Poison = Callable[..., ReportInput]
 
 IMAGE = f"registry.example/triton@{digest_of('image')}"
 HOURLY = Decimal("0.0758")
@@ -108,23 +112,20 @@ def workload_of(assignment: Mapping[str, Scalar]) -> Workload:
 def true_capacity(assignment: Mapping[str, Scalar]) -> float:
     batch, instances = float(assignment["max_batch_size"]), float(assignment["instances"])
     delay, threads = float(assignment["queue_delay"]), float(assignment["threads"])
-    crowd = max(instances * threads / 2, 1)
-    return 520 * (1 + 0.33 * math.log2(batch) / (1 + batch / 90)) * min(instances, 2) ** 0.4 / crowd**0.5 - delay / 60
+    crowd = max(instances * threads / 2, 1.0)
+    gain = 1 + 0.33 * math.log2(batch) / (1 + batch / 90)
+    return 520 * gain * math.pow(min(instances, 2), 0.4) / math.sqrt(crowd) - delay / 60
 
 
 def histogram_of(chance: random.Random, median: float, count: int) -> str:
-    histogram = HdrHistogram(1, 60_000_000, 3)
-    for _ in range(count):
-        histogram.record_value(int(chance.lognormvariate(math.log(median * 1e6), 0.5)) + 1)
-    return str(histogram.encode().decode())
+    return encode_seconds(np.array([chance.lognormvariate(math.log(median), 0.5) for _ in range(count)]))
 
 
 def point(chance: random.Random, rate: float, capacity: float, count: int) -> LoadPoint:
     usage = rate / (capacity * 1.08)
     median = 0.004 / max(1 - usage, 0.02) if usage < 1 else 0.2 * usage
     histogram = histogram_of(chance, median, count)
-    decoded = HdrHistogram.decode(histogram)
-    latency = {f"p{level}": decoded.get_value_at_percentile(level) / 1e6 for level in (50, 90, 99)}
+    latency = percentiles(histogram, (50, 90, 99))
     over = sum(1 for _ in range(count) if chance.random() < max(0.0, usage - 0.9))
     passed = latency["p99"] <= SLO and rate <= capacity
     return LoadPoint(
@@ -321,79 +322,127 @@ def ending_of(ending: Ending, baseline: Trial, best: Trial, second: Trial) -> tu
     ]
 
 
+@cache
+def campaign(ending: Ending, trials: int, samples: int) -> ReportInput:
+    tried = trials_of(trials, samples)
+    baseline, best = tried[0], tried[11]
+    completed = [trial for trial in tried if isinstance(trial.outcome, Completed)]
+    second = max(
+        (trial for trial in completed if trial.number not in {0, 11}),
+        key=lambda trial: true_capacity(trial.assignment),
+    )
+    recommendation, candidates = ending_of(ending, baseline, best, second)
+    proposed = second if ending == "denied-then-next" else best
+    raw: dict[str, Any] = {
+        "spec": spec_of(),
+        "origin": Origin(
+            campaign="text-orientation-3f2a9c1b",
+            repository="git@example.com:documents/serving.git",
+            spec_path="configs/text-orientation/tuning.yaml",
+            manifest_path="configs/text-orientation/deployment.yaml",
+            commit="3f2a9c1b" + "0" * 32,
+            base="main",
+            branch="tuner/text-orientation-3f2a9c1b",
+            trace="0af7651916cd43dd8448eb211c80319c",
+        ),
+        "machine": Machine(
+            processor="AMD EPYC 7B13",
+            cores=2,
+            memory=8 * 2**30,
+            system="Debian GNU/Linux 12, Linux 6.1",
+            backend="local",
+            engine="Triton 2.59.0",
+        ),
+        "parameters": parameters(),
+        "size": 420,
+        "baseline": baseline.workload,
+        "trials": tried,
+        "costs": {trial.number: side_of(trial).cost for trial in completed},
+        "recommendation": recommendation,
+        "candidates": tuple(candidates),
+        "comparison_rate": 480.0,
+        "changes": (
+            Change(name="instances", before=1, after=2, place="config.pbtxt: instance_group.count"),
+            Change(name="max_batch_size", before=8, after=32, place="config.pbtxt: max_batch_size"),
+        )
+        if ending != "keep"
+        else (),
+        "diff": DIFF if ending != "keep" else "",
+        "shipped": Shipped(workload=proposed.workload, image=IMAGE) if ending.startswith("prop") else None,
+        "phases": (
+            Phase(name="plan", seconds=0.8),
+            Phase(name="search", seconds=1890.0),
+            Phase(name="confirm", seconds=312.4),
+            Phase(name="judge", seconds=0.3),
+        ),
+        "effort": Effort(trials=trials, elapsed=2203.5, core_hours=1.2241, money=money(0.046)),
+        "audit": Audit(
+            path="audit/text-orientation/text-orientation-3f2a9c1b.jsonl",
+            head_path="audit/text-orientation/text-orientation-3f2a9c1b.head",
+            head=digest_of("head"),
+            records=58,
+            spec=1,
+            recommendation=52,
+            trials={trial.number: 4 + trial.number for trial in tried},
+        ),
+        "importance": Importance(
+            shares={"max_batch_size": 0.6123, "instances": 0.2411, "threads": 0.1211, "queue_delay": 0.0255},
+            method="functional ANOVA over 30 completed trials",
+        ),
+        "report": "report.html",
+        "figures": "figures",
+    }
+    return ReportInput(**raw)
+
+
 @pytest.fixture(scope="session")
 def build() -> Build:
     """``build(ending, trials=36, **fields)``: a campaign that ended in this way, with some fields otherwise."""
 
-    def built(ending: Ending = "propose", trials: int = 36, samples: int = 300, **fields: Any) -> ReportInput:
-        tried = trials_of(trials, samples)
-        baseline, best = tried[0], tried[11]
-        completed = [trial for trial in tried if isinstance(trial.outcome, Completed)]
-        second = max(
-            (trial for trial in completed if trial.number not in {0, 11}),
-            key=lambda trial: true_capacity(trial.assignment),
-        )
-        recommendation, candidates = ending_of(ending, baseline, best, second)
-        proposed = second if ending == "denied-then-next" else best
-        raw: dict[str, Any] = {
-            "spec": spec_of(),
-            "origin": Origin(
-                campaign="text-orientation-3f2a9c1b",
-                repository="git@example.com:documents/serving.git",
-                spec_path="configs/text-orientation/tuning.yaml",
-                manifest_path="configs/text-orientation/deployment.yaml",
-                commit="3f2a9c1b" + "0" * 32,
-                base="main",
-                branch="tuner/text-orientation-3f2a9c1b",
-                trace="0af7651916cd43dd8448eb211c80319c",
-            ),
-            "machine": Machine(
-                processor="AMD EPYC 7B13",
-                cores=2,
-                memory=8 * 2**30,
-                system="Debian GNU/Linux 12, Linux 6.1",
-                backend="local",
-                engine="Triton 2.59.0",
-            ),
-            "parameters": parameters(),
-            "size": 420,
-            "baseline": baseline.workload,
-            "trials": tried,
-            "costs": {trial.number: side_of(trial).cost for trial in completed},
-            "recommendation": recommendation,
-            "candidates": tuple(candidates),
-            "comparison_rate": 480.0,
-            "changes": (
-                Change(name="instances", before=1, after=2, place="config.pbtxt: instance_group.count"),
-                Change(name="max_batch_size", before=8, after=32, place="config.pbtxt: max_batch_size"),
-            )
-            if ending != "keep"
-            else (),
-            "diff": DIFF if ending != "keep" else "",
-            "shipped": Shipped(workload=proposed.workload, image=IMAGE) if ending.startswith("prop") else None,
-            "phases": (
-                Phase(name="plan", seconds=0.8),
-                Phase(name="search", seconds=1890.0),
-                Phase(name="confirm", seconds=312.4),
-                Phase(name="judge", seconds=0.3),
-            ),
-            "effort": Effort(trials=trials, elapsed=2203.5, core_hours=1.2241, money=money(0.046)),
-            "audit": Audit(
-                path="audit/text-orientation/text-orientation-3f2a9c1b.jsonl",
-                head_path="audit/text-orientation/text-orientation-3f2a9c1b.head",
-                head=digest_of("head"),
-                records=58,
-                spec=1,
-                recommendation=52,
-                trials={trial.number: 4 + trial.number for trial in tried},
-            ),
-            "importance": Importance(
-                shares={"max_batch_size": 0.6123, "instances": 0.2411, "threads": 0.1211, "queue_delay": 0.0255},
-                method="functional ANOVA over 30 completed trials",
-            ),
-            "report": "report.html",
-            "figures": "figures",
-        }
-        return ReportInput(**{**raw, **fields})
+    def built(ending: Ending = "propose", trials: int = 36, samples: int = 200, **fields: Any) -> ReportInput:
+        made = campaign(ending, trials, samples)
+        return ReportInput(**{**{name: getattr(made, name) for name in ReportInput.model_fields}, **fields})
 
     return built
+
+
+@pytest.fixture(scope="session")
+def poison(build: Build) -> Poison:
+    """``poison(text, ending)``: a campaign in which every text that is not ours is ``text``."""
+
+    def poisoned(text: str, ending: Ending = "propose") -> ReportInput:
+        foul = text.strip() or "x"
+        raw = build(ending).model_dump(mode="json", by_alias=True)
+        spec = raw.pop("spec")  # a spec has its own guard: what it lets through has no control characters
+        spread_poison(raw, foul)
+        printable = "".join(each for each in foul if each.isprintable()) or "x"
+        spec["constraints"] = [{"expression": printable, "reason": printable}]
+        raw["spec"] = spec
+        raw["importance"] = {"shares": {foul: 0.7, "threads": 0.3}, "method": foul}
+        raw["changes"] = [{"name": foul, "before": foul, "after": f"{foul}x", "place": foul}]
+        for parameter in raw["parameters"]:
+            parameter["description"] = foul
+        return ReportInput.model_validate(raw)
+
+    return poisoned
+
+
+FOUL_KEYS = {
+    "reason", "msg", "id", "path", "repository", "spec_path", "manifest_path", "base", "branch", "commit", "processor",
+    "system", "backend", "engine", "head_path", "head", "diff", "revision", "gpus", "packages", "order",
+    "trace", "name", "threads",
+}  # fmt: skip
+
+
+def spread_poison(value: Any, foul: str, key: str = "") -> Any:
+    """Every text under one of the keys, in place; where it may stand is known by its neighbours."""
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            value[index] = spread_poison(item, foul, key)
+        return [foul, foul] if key in {"gpus", "packages"} else value
+    if isinstance(value, dict):
+        for name in value:
+            if name not in {"target", "labels"}:
+                value[name] = spread_poison(value[name], foul, name)
+        return value
+    return foul if key in FOUL_KEYS and isinstance(value, str) else value

@@ -87,7 +87,7 @@ def _blocks(capacities: tuple[float, ...]) -> Datum:
 def _latencies(report: ReportInput, comparison: Comparison, source: str) -> list[Gain]:
     before, after = comparison.baseline.latency, comparison.candidate.latency
     bounded = {f"p{percentile:g}" for percentile, _ in report.spec.slo.bounds}
-    load = f" at {fmt.number(report.comparison_rate)} requests/s" if report.comparison_rate else " at the same load"
+    load = f" at {fmt.number(report.compared_at)} requests/s" if report.compared_at else " at the same load"
     return [
         Gain(
             name=f"{name} latency{load}",

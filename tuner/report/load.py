@@ -19,8 +19,8 @@ def load_words(report: ReportInput) -> tuple[str, ...]:
         f"Open loop with {_ARRIVALS[load.arrivals]}: latency counts from the moment a request was due; "
         f"one unanswered after {fmt.bound(load.timeout)} has failed.",
     ]
-    if report.comparison_rate is not None:
-        sentences.append(f"Latencies of both sides at {fmt.number(report.comparison_rate)} requests/s.")
+    if report.compared_at is not None:
+        sentences.append(f"Latencies of both sides at {fmt.number(report.compared_at)} requests/s.")
     if load.expected is not None:
         sentences.append(f"Expected traffic in production: {fmt.plain(load.expected)} requests/s.")
     return tuple(sentences)

@@ -205,6 +205,12 @@ class ReportInput(Value):
         found = [each for each in self.candidates if each.verdict is not None and of[each.trial] == wanted]
         return found[-1] if found else None
 
+    @property
+    def compared_at(self) -> float | None:
+        """Requests per second at which both sides' latencies were taken, from whoever says it."""
+        told = [each.document.compared_load for each in self.candidates if each.document is not None]
+        return self.comparison_rate if self.comparison_rate is not None else next(iter(told), None)
+
     def to_json(self) -> str:
         """Canonical JSON, the form in which it is stored."""
         return canonical_json(self.model_dump(mode="json", by_alias=True))

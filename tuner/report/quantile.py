@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from hdrh.histogram import HdrHistogram
+import numpy as np
 from scipy.stats import binom  # type: ignore[attr-defined]  # scipy makes the name at run time
 
+from tuner.load.histogram import decode, recorded
 from tuner.load.protocol import LoadResult
 
 __all__ = ["quantile_interval"]
-
-_decode: Callable[[str], Any] = HdrHistogram.decode
 
 
 def quantile_interval(result: LoadResult, percentile: float, confidence: float) -> tuple[float, float] | None:
@@ -22,15 +18,11 @@ def quantile_interval(result: LoadResult, percentile: float, confidence: float) 
     (David and Nagaraja, Order Statistics, 3rd ed., section 7.1). Where n is too small for the upper rank, the largest
     latency stands in for it.
     """
-    histogram = _decode(result.histogram)
-    total = histogram.get_total_count()
-    if total == 0:
+    values, counts = recorded(decode(result.histogram))
+    if not len(values):
         return None
-    low, high = (int(rank) for rank in binom.interval(confidence, total, percentile / 100))
-    bottom, top = (_at_rank(histogram, rank, total) for rank in (max(low, 1), min(high + 1, total)))
-    return bottom, top
-
-
-def _at_rank(histogram: Any, rank: int, total: int) -> float:
-    """Seconds at the 1-based rank; the histogram counts microseconds."""
-    return float(histogram.get_value_at_percentile(100 * (rank - 0.5) / total)) / 1e6
+    reached = np.cumsum(counts)
+    low, high = (int(rank) for rank in binom.interval(confidence, int(reached[-1]), percentile / 100))
+    ranks = np.clip([low, high + 1], 1, reached[-1])
+    bottom, top = values[np.searchsorted(reached, ranks)]
+    return float(bottom) / 1e6, float(top) / 1e6

@@ -16,10 +16,11 @@ _NAMES = {
     FailureKind.START_TIMEOUT: "never ready",
     FailureKind.DIED: "died under load",
     FailureKind.OUT_OF_MEMORY: "out of memory",
+    FailureKind.TIMEOUT: "took too long",
     FailureKind.INFEASIBLE: "no load within the SLO",
 }
 _OTHERS = {"errored": "machine at fault", "inconclusive": "not believable"}
-_ORDER = ["measured", *_NAMES.values(), *_OTHERS.values()]
+_MEASURED = "measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,12 @@ class Reason:
 def outcome_name(trial: Trial) -> str:
     """How the trial ended, in words that need no explanation."""
     if isinstance(trial.outcome, Completed):
-        return "measured"
+        return _MEASURED
     return _NAMES[trial.outcome.failure] if isinstance(trial.outcome, Failed) else _OTHERS[trial.outcome.kind]
+
+
+def _order(name: str) -> int:
+    return [_MEASURED, *_NAMES.values(), *_OTHERS.values()].index(name)
 
 
 def reason_of(trial: Trial) -> str:
@@ -62,8 +67,8 @@ def tally_of(report: ReportInput) -> tuple[TallyRow, ...]:
     found: dict[str, list[int]] = {}
     for trial in _sorted(report.trials):
         found.setdefault(outcome_name(trial), []).append(trial.number)
-    rows = (TallyRow(name, name == _ORDER[0], tuple(numbers)) for name, numbers in found.items())
-    return tuple(sorted(rows, key=lambda row: _ORDER.index(row.name)))
+    rows = (TallyRow(name, name == _MEASURED, tuple(numbers)) for name, numbers in found.items())
+    return tuple(sorted(rows, key=lambda row: _order(row.name)))
 
 
 def tally_words(report: ReportInput) -> str:
@@ -78,7 +83,7 @@ def reasons_of(report: ReportInput) -> tuple[Reason, ...]:
         if reason := reason_of(trial):
             found.setdefault((outcome_name(trial), reason), []).append(trial.number)
     rows = [Reason(name, reason, tuple(numbers)) for (name, reason), numbers in found.items()]
-    return tuple(sorted(rows, key=lambda row: (_ORDER.index(row.name), row.trials)))
+    return tuple(sorted(rows, key=lambda row: (_order(row.name), row.trials)))
 
 
 def _sorted(trials: Iterable[Trial]) -> list[Trial]:

@@ -30,6 +30,8 @@ def clean(text: str, *, lines: bool = False) -> str:
     White space becomes single blanks, or with ``lines`` stays as line feeds and tabs.
     """
     text = text.replace("\r\n", "\n") if lines else _SPACES.sub(" ", text).strip()
+    if text.isprintable():
+        return text
     return "".join(character if _visible(character) else f"⟨U+{ord(character):04X}⟩" for character in text)
 
 
