@@ -72,7 +72,7 @@ _MEANINGS = (
         "give tuner a token or key that may read and write it",
     ),
     _meaning(
-        r"read-only file system|permission denied|insufficient permission",
+        r"read-only file system|permission denied|insufficient permission|unable to create directory for",
         _Next.STOP,
         "the repository cannot be written",
         "give tuner write access to it, or work on a clone: nothing was changed",
@@ -85,7 +85,7 @@ _MEANINGS = (
     ),
     _meaning(
         r"': '[^']+' exists; cannot create|cannot process '[^']+' and '[^']+' at the same time|directory/file conflict|"
-        r"refs/[^ ]+ is a non-empty directory|there are still refs under|unable to create directory for",
+        r"refs/[^ ]+ is a non-empty directory|there are still refs under",
         _Next.STOP,
         "a branch with a clashing name is in the way",
         "rename or delete it: git cannot hold both `a` and `a/b`",

@@ -6,7 +6,6 @@ A ``Repository`` is either local (``open``: the repository itself, bare or with 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +26,10 @@ from tuner.repository.path import checked, shown
 from tuner.repository.reference import RefUpdate, branch_ref, local_refs, swap_locally
 from tuner.repository.remote import Remote, RemoteRefs
 from tuner.repository.snapshot import Snapshot
+from tuner.repository.tree import changed_files
 from tuner.repository.worktree import checked_out, move_files, refuse_checked_out
 
 __all__ = ["Repository"]
-
-_LISTING = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +152,8 @@ class Repository:
         return Snapshot(self.resolve(sha), self.git)
 
     def changed_paths(self, old: str, new: str) -> tuple[str, ...]:
-        """Paths that differ between two commits, sorted; a rename is a deletion and an addition."""
-        options = ("-r", "-z", "--no-renames", "--name-only", "--no-ext-diff")
-        raw = self.git.listing("diff-tree", *options, self.resolve(old), self.resolve(new), limit=_LISTING)
-        return tuple(sorted(os.fsdecode(name) for name in raw.split(b"\0") if name))
+        """Paths of files that differ between two commits, sorted; a rename is a deletion and an addition."""
+        return tuple(changed_files(self.git, self.resolve(old), self.resolve(new)))
 
     def last_commit_for(self, path: str, branch: str) -> str:
         """SHA of the last commit on the branch that changed the file; UserError where the branch has no such file."""

@@ -19,7 +19,10 @@ from tuner.repository.tree import FOLDER, REGULAR, kind_of
 __all__ = ["Entry", "Snapshot"]
 
 _MEBIBYTE = 1 << 20
-_LISTING = 16 * _MEBIBYTE
+_LISTING = 32 * _MEBIBYTE
+"""Of names alone, some 400,000 files."""
+_LONGEST = 4 * _MEBIBYTE
+"""With sizes, for which git has to look at each file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ class Snapshot:
     def entry(self, path: str) -> Entry | None:
         """What is at the path, of any kind; None where there is nothing. A link on the way is not followed: None."""
         found = list(
-            _entries(self.git.listing("ls-tree", "-z", "-l", "--full-tree", self.sha, checked(path), limit=_LISTING))
+            _entries(
+                self.git.listing("ls-tree", "-z", "-l", "--full-tree", "--", self.sha, checked(path), limit=_LONGEST)
+            )
         )
         return found[0] if len(found) == 1 and found[0].path == path else None
 
@@ -77,7 +82,9 @@ class Snapshot:
 
         Links, submodules and names that ``checked`` refuses are left out: nothing can be read from them.
         """
-        return tuple(entry.path for entry in self._below(folder) if entry.regular and _is_named_well(entry.path))
+        return tuple(
+            entry.path for entry in self._below(folder, limit=_LISTING) if entry.regular and _is_named_well(entry.path)
+        )
 
     def export(self, folder: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
         """Write the files below a folder into the new or empty folder ``to``, mode 0644; their names relative to it.
@@ -86,7 +93,7 @@ class Snapshot:
         a bad name, more than ``most`` files or ``largest`` bytes altogether; PermanentError where ``to`` cannot be
         written.
         """
-        entries = self._below(folder)
+        entries = self._below(folder, "-l", limit=_LONGEST)
         for entry in entries:
             checked(entry.path)
             if not entry.regular:
@@ -124,7 +131,7 @@ class Snapshot:
                 return f"cannot be read: {shown(above)} is {entry.kind}"
         return "does not exist"
 
-    def _below(self, folder: str) -> list[Entry]:
+    def _below(self, folder: str, *options: str, limit: int) -> list[Entry]:
         tree = self.sha
         if folder:
             entry = self.entry(folder)
@@ -133,7 +140,7 @@ class Snapshot:
             if entry.mode != FOLDER:
                 raise UserError.of(f"{shown(folder)} is {entry.kind}, not a folder")
             tree = entry.sha
-        raw = self.git.listing("ls-tree", "-r", "-z", "-l", "--full-tree", tree, limit=_LISTING)
+        raw = self.git.listing("ls-tree", "-r", "-z", *options, "--full-tree", tree, limit=limit)
         prefix = f"{folder}/" if folder else ""
         return sorted(_entries(raw, prefix), key=lambda entry: entry.path)
 
@@ -201,7 +208,9 @@ def _entries(raw: bytes, prefix: str = "") -> Iterator[Entry]:
     for line in raw.split(b"\0"):
         if line:
             head, _, name = line.partition(b"\t")
-            mode, _, sha, size = head.decode("ascii").split()
+            mode, _, sha, size = [*head.decode("ascii").split(), "-"][:4]
+            if size == "BAD":
+                raise PermanentError(f"the repository is damaged: {shown(os.fsdecode(name))} is missing")
             yield Entry(prefix + os.fsdecode(name), mode, sha, None if size == "-" else int(size))
 
 

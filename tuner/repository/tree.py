@@ -5,18 +5,30 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 from tuner.errors import UserError
 from tuner.repository.git import Git
 from tuner.repository.path import checked, shown
 
-__all__ = ["FOLDER", "REGULAR", "Node", "edit_tree", "kind_of", "read_tree", "write_blob", "write_tree"]
+__all__ = [
+    "FOLDER",
+    "REGULAR",
+    "Node",
+    "changed_files",
+    "edit_tree",
+    "kind_of",
+    "read_tree",
+    "write_blob",
+    "write_tree",
+]
 
 FOLDER = "040000"
 REGULAR = ("100644", "100755")
 _KINDS = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}
 _TYPES = {FOLDER: "tree", "160000": "commit"}
 _LISTING = 16 << 20
+_MOST_FOLDERS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,33 @@ def write_tree(git: Git, nodes: Mapping[str, Node]) -> str:
 def write_blob(git: Git, content: bytes) -> str:
     """SHA of the bytes as they are, through no filter; they are stored."""
     return git.run("hash-object", "-w", "-t", "blob", "--no-filters", "--stdin", stdin=content).text
+
+
+def changed_files(git: Git, old: str, new: str) -> list[str]:
+    """Paths of what differs between two trees, folders themselves left out; a rename is a deletion and an addition.
+
+    Only folders that differ are looked into (``git diff-tree`` would hold a whole crafted tree in memory first).
+    UserError where those are over 5,000.
+    """
+    found: list[str] = []
+    waiting: list[tuple[str, Node | None, Node | None]] = [("", Node(FOLDER, old), Node(FOLDER, new))]
+    seen = 0
+    read = cache(partial(read_tree, git))
+    while waiting:
+        path, before, after = waiting.pop()
+        seen += 1
+        if seen > _MOST_FOLDERS:
+            raise UserError.of(f"the two commits differ in over {_MOST_FOLDERS:,} folders")
+        left, right = (read(node.sha) if node and node.mode == FOLDER else {} for node in (before, after))
+        for name in left.keys() | right.keys():
+            one, other = left.get(name), right.get(name)
+            if one == other:
+                continue
+            if any(node and node.mode != FOLDER for node in (one, other)):
+                found.append(f"{path}{name}")
+            if any(node and node.mode == FOLDER for node in (one, other)):
+                waiting.append((f"{path}{name}/", one, other))
+    return sorted(found)
 
 
 def edit_tree(git: Git, tree: str | None, changes: Mapping[str, bytes | None]) -> str:

@@ -11,10 +11,9 @@ from tuner.errors import PermanentError, TunerError, UserError
 from tuner.repository.git import Git
 from tuner.repository.path import shown
 from tuner.repository.reference import RefUpdate
+from tuner.repository.tree import changed_files
 
 __all__ = ["checked_out", "move_files", "refuse_checked_out"]
-
-_LISTING = 16 << 20
 
 
 def checked_out(git: Git) -> Mapping[str, Path]:
@@ -51,19 +50,30 @@ def move_files(git: Git, place: Path, old: str, new: str) -> None:
     way: UserError. Files that pass through a filter program (git-lfs) are refused too: tuner does not run programs
     that a repository's configuration names.
     """
-    raw = git.listing("diff-tree", "-r", "-z", "--no-renames", "--name-only", old, new, limit=_LISTING)
+    raw = b"".join(os.fsencode(path) + b"\0" for path in changed_files(git, old, new))
+    here = {"GIT_WORK_TREE": str(place), **_without_filters(git)}
     with tempfile.TemporaryDirectory(prefix="tuner-index-") as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder) / "index"), "GIT_WORK_TREE": str(place)}
+        index = {"GIT_INDEX_FILE": str(Path(folder) / "index"), **here}
         git.run("read-tree", new, environment=index)
-        filtered = _filtered(git, raw, index, "--cached") + _filtered(git, raw, {"GIT_WORK_TREE": str(place)})
+        filtered = _filtered(git, raw, index, "--cached") + _filtered(git, raw, here)
     if filtered:
         raise UserError.of(f"{shown(filtered[0])} passes through a filter program in {place}", "merge there by hand")
     try:
-        git.run("read-tree", "-m", "-u", old, new, environment={"GIT_WORK_TREE": str(place)})
+        git.run("read-tree", "-m", "-u", old, new, environment=here)
     except PermanentError as error:
         if "read-tree failed" not in str(error):
             raise
         raise _in_the_way(place, error) from error
+
+
+def _without_filters(git: Git) -> Mapping[str, str]:
+    """Settings that empty every filter of the repository: git runs them even to see whether a file has changed."""
+    raw = git.run("config", "--null", "--name-only", "--get-regexp", r"^filter\.", accept=(0, 1)).stdout
+    keys = [key.decode(errors="surrogateescape") for key in raw.split(b"\0") if key]
+    settings = [(key, "false" if key.endswith(".required") else "") for key in keys]
+    pairs = [(f"GIT_CONFIG_KEY_{n}", key) for n, (key, _) in enumerate(settings)]
+    pairs += [(f"GIT_CONFIG_VALUE_{n}", value) for n, (_, value) in enumerate(settings)]
+    return {"GIT_CONFIG_COUNT": str(len(settings)), **dict(pairs)}
 
 
 def _filtered(git: Git, paths: bytes, environment: Mapping[str, str], *options: str) -> list[str]:
