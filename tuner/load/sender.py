@@ -85,6 +85,7 @@ class Sender:
         if (order.host, order.port) != self._address:
             for connection in list(self._connections.values()):
                 self._drop(connection)
+            self._free.clear()
             self._address = (order.host, order.port)
             self._known.clear()
         return _Load(self, order).run()
