@@ -13,7 +13,7 @@ from scipy.special import betaincinv
 
 from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.load.protocol import LoadGenerator, LoadResult
-from tuner.measurement.capacity import CapacitySearch
+from tuner.measurement.capacity import CapacitySearch, Probe, Purpose
 from tuner.measurement.latency import percentile
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
 from tuner.measurement.probe import Prober
@@ -22,9 +22,11 @@ from tuner.spec.model import Load, Search, Slo
 
 __all__ = ["measure", "remeasure"]
 
-OVER = {"bracket": 1, "narrow": 2, "confirm": 5}
+OVER: dict[Purpose, int] = {"narrow": 2, "confirm": 10}
 """Requests over the bound with which a probe still passes; the more, the more requests it takes and the surer it is
 to tell a rate that just holds from one that just does not."""
+SCOUT = 0.3
+SCOUT_COUNT = 30
 FIRST_COUNT, FIRST_RATE = 10, 40.0
 SETTLE = 0.4
 """Seconds of one round of warm-up load, and by how much a round must be faster than the last for another one."""
@@ -33,6 +35,8 @@ ROUNDS = 4
 UNLOADED_COUNT, UNLOADED_RATE = 40, 100.0
 GUESS = 0.8
 """The rate tried first where nothing is known: the share of a server that answers one request at a time."""
+BEYOND = 1.4
+"""The first scout goes this far beyond a capacity that is known or expected, so that the server falls behind."""
 SAME_LENGTH = 20
 """Answers that must all have had one length before another length counts as a failure."""
 
@@ -60,9 +64,11 @@ def measure(
     unloaded = _unloaded(prober)
     if unloaded.point.judgement in (Judgement.FAIL, Judgement.INVALID):
         return _refused(prober, warm_up, unloaded.point)
-    stride = 2.0 if start_rate is None else 1.25
-    start = start_rate or GUESS / max(unloaded.point.latency["p50"], 1e-6)
-    hunt = _hunt(prober, CapacitySearch(start, precision=search.precision, stride=stride, floor=prober.floor))
+    guess = GUESS / max(unloaded.point.latency["p50"], 1e-6)
+    start = BEYOND * start_rate if start_rate else guess
+    hunt = _hunt(
+        prober, CapacitySearch(start, precision=search.precision, floor=prober.floor, unloaded=unloaded.point.pressure)
+    )
     return _measurement(prober, hunt, warm_up, at_rate, unloaded.point.latency)
 
 
@@ -85,8 +91,9 @@ def remeasure(
     """
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
     warm_up = _warm_up(prober, capacity)
-    stride = 1 + 1.5 * search.precision
-    hunt = _hunt(prober, CapacitySearch(capacity, precision=search.precision, stride=stride, floor=prober.floor))
+    hunt = _hunt(
+        prober, CapacitySearch(BEYOND * capacity, precision=search.precision, likely=capacity, floor=prober.floor)
+    )
     return _measurement(prober, hunt, warm_up, at_rate, {})
 
 
@@ -186,12 +193,18 @@ def _refused(prober: Prober, warm_up: float, point: LoadPoint) -> Measurement:
 def _hunt(prober: Prober, search: CapacitySearch) -> _Hunt:
     points = []
     while probe := search.ask():
-        point = prober.probe(probe.rate, OVER[probe.purpose])
+        point = _probe(prober, probe)
         search.tell(probe, point)
         points.append(point)
         if point.result.failures:
             _recover(prober)
     return _Hunt(tuple(points), search.capacity(), search.doubt)
+
+
+def _probe(prober: Prober, probe: Probe) -> LoadPoint:
+    if probe.purpose != "scout":
+        return prober.probe(probe.rate, OVER[probe.purpose])
+    return prober.point(probe.rate, prober.send(probe.rate, max(round(probe.rate * SCOUT), SCOUT_COUNT)))
 
 
 def _recover(prober: Prober) -> None:
