@@ -55,7 +55,7 @@ class PolicyBundle:
     @classmethod
     def default(cls) -> Self:
         """The policies that come with tuner: from the package, or in a checkout from its ``policies`` folder."""
-        packaged = resources("tuner.policy").joinpath("bundle")
+        packaged = resources("tuner.policy").joinpath("policies")
         root = packaged if packaged.is_dir() else Path(__file__).parents[2] / "policies"
         return cls.load(dict(_walk(root, "")))
 
