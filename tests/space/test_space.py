@@ -49,10 +49,15 @@ class TestParameters:
             "  boards: {min: 0, max: 1, target: {manifest: resources.nvidia.com/gpu}}\n"
             "  gpu_product: {values: [NVIDIA-H200]}\n"
         )
-        choice = space.resources(space.defaults())
-        assert (choice.cpu, choice.memory, choice.replicas) == (0.5, 2**30, 2)
-        assert choice.gpus == {"nvidia.com/mig-1g.10gb": 1, "nvidia.com/gpu": 0}
-        assert choice.node_selector == {"nvidia.com/gpu.product": "NVIDIA-H200"}
+        assert dict(space.defaults()) == {
+            "cpu": 0.5,
+            "memory": 2**30,
+            "replicas": 2,
+            "gpu": "nvidia.com/mig-1g.10gb",
+            "boards": 0,
+            "gpu_product": "NVIDIA-H200",
+        }
+        assert space.parameter("gpu_product").target.place == ("manifest", "nodeSelector.nvidia.com/gpu.product")
         assert space.complete({"memory": "512Mi", "cpu": "2"})["memory"] == 2**29
 
     def test_every_missing_part_of_an_unknown_parameter_is_named(self, space_of: Build) -> None:

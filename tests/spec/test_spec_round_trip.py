@@ -75,7 +75,7 @@ def test_what_is_no_duration_is_refused(text: object) -> None:
         _DURATION.validate_python(text)
 
 
-@pytest.mark.parametrize(("text", "cores"), [("2", 2), ("500m", 0.5), (1.5, 1.5)])
+@pytest.mark.parametrize(("text", "cores"), [("2", 2), ("500m", 0.5), (1.5, 1.5), (0.1 + 0.2, 0.1 + 0.2)])
 def test_cores(text: object, cores: float) -> None:
     assert parse_cores(text) == cores
 

@@ -6,18 +6,15 @@ Their values are numbers inside (cores, bytes, counts), however a person wrote t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from pydantic import Field
 
 from tuner.space.parameter import Domain, Parameter
 from tuner.spec.mistake import Mistake, shown
 from tuner.spec.model import Scalar, Target
 from tuner.spec.quantity import parse_bytes, parse_cores
-from tuner.value import Value
 
-__all__ = ["BUILT_IN", "ResourceChoice", "ResourceKind", "chosen", "resource_kind", "typed_value"]
+__all__ = ["BUILT_IN", "ResourceKind", "resource_kind", "typed_value"]
 
 _RESOURCE = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -30,19 +27,6 @@ BUILT_IN: Mapping[str, Target] = {
     "gpu_product": Target(manifest="nodeSelector.nvidia.com/gpu.product"),
 }
 """Parameters that every engine has, by name, and where they land."""
-
-
-class ResourceChoice(Value):
-    """What one configuration says about the machine; ``None`` and empty where it says nothing.
-
-    ``cpu`` in cores, ``memory`` in bytes, ``gpus`` counts by extended resource, ``node_selector`` by label.
-    """
-
-    replicas: int | None = None
-    cpu: float | None = None
-    memory: int | None = None
-    gpus: dict[str, int] = Field(default_factory=dict)
-    node_selector: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,28 +105,3 @@ def typed_value(parameter: Parameter, raw: Scalar) -> Scalar | None:
         return kind.read(raw)
     except Mistake:
         return None
-
-
-def chosen(parameters: Iterable[Parameter], values: Mapping[str, Scalar]) -> ResourceChoice:
-    """What the values of the parameters that land in the manifest say."""
-    replicas = cpu = memory = None
-    gpus: dict[str, int] = {}
-    labels: dict[str, str] = {}
-    for parameter in parameters:
-        field = parameter.target.manifest
-        if field is None or parameter.name not in values:
-            continue
-        value = values[parameter.name]
-        if field == "replicas":
-            replicas = int(value)
-        elif field == "resources.cpu":
-            cpu = float(value)
-        elif field == "resources.memory":
-            memory = int(value)
-        elif field == "resources.gpu":
-            gpus[str(value)] = 1
-        elif field.startswith("nodeSelector."):
-            labels[field.removeprefix("nodeSelector.")] = str(value)
-        else:
-            gpus[field.removeprefix("resources.")] = int(value)
-    return ResourceChoice(replicas=replicas, cpu=cpu, memory=memory, gpus=gpus, node_selector=labels)

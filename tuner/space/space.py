@@ -9,7 +9,7 @@ from tuner.errors import UserError
 from tuner.space.assignment import Assignment
 from tuner.space.enumeration import active, combinations, points
 from tuner.space.parameter import Parameter
-from tuner.space.resource import ResourceChoice, chosen, typed_value
+from tuner.space.resource import typed_value
 from tuner.space.rule import Rule
 from tuner.spec.mistake import shown
 from tuner.spec.model import Constraint, Scalar
@@ -105,7 +105,3 @@ class Space:
         """(parameter, value before, value after) for each that differs; ``None`` where it is inactive."""
         pairs = ((p.name, before.get(p.name), after.get(p.name)) for p in self.parameters)
         return tuple((name, old, new) for name, old, new in pairs if repr(old) != repr(new))
-
-    def resources(self, values: Mapping[str, Scalar]) -> ResourceChoice:
-        """What the values say about replicas, CPU, memory, GPUs and node labels; nothing where they are silent."""
-        return chosen(self.parameters, values)

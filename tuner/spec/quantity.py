@@ -32,7 +32,7 @@ _SHARE = rf"^{_NUMBER} ?%$"
 _RATE = rf"^{_NUMBER} ?/ ?(?:s|m|h)$"
 _MONEY = rf"^{_NUMBER} ?[A-Z]{{3}}$"
 _SMALLEST_SHARE = 1e-9
-_QUANTITY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?([numkMGTPE]|[KMGTPE]i|[eE][0-9])?")
+_QUANTITY = re.compile(r"[0-9]{1,15}(\.[0-9]{1,20})?([numkMGTPE]|[KMGTPE]i|[eE][0-9])?")
 
 
 def _text(raw: Any, pattern: str) -> str | None:
