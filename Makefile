@@ -51,7 +51,7 @@ bench-demo: $(VENV)/.dev ## Where a campaign's time goes; writes bench/results/d
 	@$(BIN)/python -m bench.demo
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
-	@$(BIN)/python -m tuner.spec.reference docs/spec.md
+	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md
 
 lock: $(VENV)/.dev ## Pin every dependency with its hashes
 	@sh requirements/lock.sh

@@ -11,6 +11,7 @@ from tuner.campaign.judging import judge
 from tuner.campaign.measuring import measure_again
 from tuner.campaign.searching import open_search
 from tuner.campaign.session import Session, capacity_of
+from tuner.policy.model import Verdict
 from tuner.recommendation.confirm import Block, Confirmation, Contender, result_of, shared_confidence
 from tuner.recommendation.decide import keep_without_candidate, recommend
 from tuner.recommendation.model import Propose, Recommendation
@@ -22,6 +23,8 @@ from tuner.trial.run import Candidate, run_trial
 __all__ = ["CANDIDATES", "confirm_candidates"]
 
 CANDIDATES = 3
+_OF_A_CANDIDATE = frozenset({"candidate", "changes", "ratio", "relative"})
+"""Parts of the policies' document that another candidate would change."""
 _NUMBERS = 1000
 """Blocks have trial folders of their own, numbered by candidate, block and attempt."""
 
@@ -38,7 +41,7 @@ def confirm_candidates(session: Session) -> None:
         if not isinstance(recommendation, Propose):
             return
         judged = session.progress.judged.get(number) or _judged(session, number, recommendation)
-        if judged.verdict.allow:
+        if judged.verdict.allow or _denies_every_candidate(judged.verdict):
             return
 
 
@@ -58,6 +61,11 @@ def _judged(session: Session, number: int, recommendation: Propose) -> Judged:
     judged = judge(session, number, recommendation)
     session.journal.record(judged)
     return judged
+
+
+def _denies_every_candidate(verdict: Verdict) -> bool:
+    """Whether a reason lies in the campaign (too few trials, no limits for the currency), not in this candidate."""
+    return any(denial.path.partition(".")[0] not in _OF_A_CANDIDATE for denial in verdict.denials)
 
 
 def _confirmed(session: Session, number: int) -> Confirmation:

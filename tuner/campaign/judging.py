@@ -57,7 +57,7 @@ def _side(session: Session, number: int, name: str, side: Side) -> PolicySide:
         workload_digest=workload.digest,
         capacity=Interval(value=geometric_mean(side.capacities), low=min(side.capacities), high=max(side.capacities)),
         latency=side.latency,
-        latency_interval={key: _range([point.latency[key] for point in points]) for key in side.latency},
+        latency_interval={key: _range([point.latency[key] for point in points]) for key in side.latency if points},
         error_rate=_error_rate(points),
         cost_per_million=float(side.cost.per_million.amount) if side.cost.per_million else None,
         hourly_cost=float(side.cost.hourly.amount),

@@ -66,7 +66,7 @@ def _work(target: Target, parts: Parts, journal: Journal) -> None:
                 if name not in journal.progress.steps:
                     _run_step(name, step, session)
     except PermanentError as error:
-        _log.error("the campaign failed", reason=str(error))
+        _log.info("the campaign failed", reason=str(error))
         journal.record(CampaignEnded(result="failed", reason=str(error)))
 
 

@@ -29,7 +29,7 @@ def summary(target: Target, progress: Progress) -> dict[str, Any]:
         "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
         "pull_request": pull.model_dump(mode="json") if pull else None,
         "branch": progress.intended.branch if progress.intended else None,
-        "report": _report(target, progress),
+        "report": _report(target, progress) if progress.recommended else None,
         "audit": str(target.audit.chain),
         "verify": f"tuner audit verify {target.campaign} --repo {target.repository}",
     }
@@ -70,7 +70,8 @@ def _print_places(say: _Lines, target: Target, progress: Progress) -> None:
     if pull is not None and progress.intended is not None:
         say("pull request", f"#{pull.number} {pull.state}, branch {progress.intended.branch}")
         say("", f"tuner pr show {pull.number} --repo {target.repository}")
-    say("report", _report(target, progress))
+    if progress.recommended:
+        say("report", _report(target, progress))
     say("audit log", str(target.audit.chain))
     say("verify", f"tuner audit verify {target.campaign} --repo {target.repository}")
 
