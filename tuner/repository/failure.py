@@ -65,6 +65,12 @@ _MEANINGS = (
         "free some space and run again: nothing was changed",
     ),
     _meaning(
+        r"couldn't write '|unable to write|write error|failed to write",
+        _Next.STOP,
+        "the disk is full or fails",
+        "free some space and run again: nothing was changed",
+    ),
+    _meaning(
         r"could not read (?:username|password)|authentication failed|permission denied \(publickey|"
         r"host key verification failed|returned error: 40[13]|terminal prompts disabled",
         _Next.STOP,

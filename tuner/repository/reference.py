@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tuner.errors import UserError
 from tuner.repository.git import Git
 
-__all__ = ["RefUpdate", "branch_ref", "local_refs", "swap_locally"]
+__all__ = ["RefUpdate", "branch_ref", "is_sha", "local_refs", "swap_locally"]
 
 _SHA = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|\.$|/$|^/|^\.|^-|^@$")
@@ -27,7 +27,7 @@ class RefUpdate:
         if not self.ref.startswith("refs/") or _FORBIDDEN.search(self.ref):
             raise UserError.of(f"{self.ref!r} is not a valid name for a branch or reference")
         for sha in (self.new, self.old):
-            if sha is not None and not _SHA.match(sha):
+            if sha is not None and not is_sha(sha):
                 raise ValueError(f"{sha!r} is not a full SHA")
 
 
@@ -37,6 +37,11 @@ def branch_ref(branch: str) -> str:
     if not branch or _FORBIDDEN.search(branch):
         raise UserError.of(f"{branch!r} is not a valid branch name")
     return ref
+
+
+def is_sha(text: str) -> bool:
+    """Whether this is a full SHA-1 or SHA-256 in lower case."""
+    return _SHA.match(text) is not None
 
 
 def local_refs(git: Git, prefix: str = "refs/") -> Mapping[str, str]:

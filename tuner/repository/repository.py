@@ -23,7 +23,7 @@ from tuner.repository.discovery import discover, user_identity
 from tuner.repository.git import Git
 from tuner.repository.merge import Conflict, merge_commits
 from tuner.repository.path import checked, shown
-from tuner.repository.reference import RefUpdate, branch_ref, local_refs, swap_locally
+from tuner.repository.reference import RefUpdate, branch_ref, is_sha, local_refs, swap_locally
 from tuner.repository.remote import Remote, RemoteRefs
 from tuner.repository.snapshot import Snapshot
 from tuner.repository.tree import changed_files
@@ -137,7 +137,7 @@ class Repository:
         """Full SHA of the commit that a branch, tag or (abbreviated) SHA names."""
         if not ref or ref.startswith("-") or not ref.isprintable():
             raise UserError.of(f"{shown(ref)} names no commit")
-        for name in (f"refs/heads/{ref}", ref):
+        for name in (ref,) if is_sha(ref) else (f"refs/heads/{ref}", ref):
             answer = self.git.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", accept=(0, 1, 128))
             if answer.status == 0:
                 return answer.text

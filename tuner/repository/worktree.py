@@ -33,10 +33,11 @@ def checked_out(git: Git) -> Mapping[str, Path]:
 
 def refuse_checked_out(git: Git, updates: Sequence[RefUpdate]) -> None:
     """UserError where an update would move a branch that is checked out: its files would no longer match."""
-    taken = checked_out(git)
-    for update in updates:
+    branches = [update for update in updates if update.ref.startswith("refs/heads/") and update.new != update.old]
+    taken = checked_out(git) if branches else {}
+    for update in branches:
         place = taken.get(update.ref)
-        if place is not None and update.new != update.old:
+        if place is not None:
             branch = update.ref.removeprefix("refs/heads/")
             raise UserError.of(
                 f"the branch {branch} is checked out in {place}", "switch to another branch there and run again"
