@@ -3,7 +3,8 @@
 Modes: ok, http10 (closes after each answer), chunked, slow (5 ms each, in order), stall (silent for 1 s after 0.5 s of
 load), hang, status (500), length (one byte more in every tenth answer), short (half an answer, then closes), reset,
 garbage, last (accepts 20 requests, then resets).
-Writes the arrival time of every request (CLOCK_MONOTONIC, 8 bytes each) to LOG when it ends.
+When it ends it writes the arrival time of every request (CLOCK_MONOTONIC, 8 bytes each) to LOG, and the most
+connections that were open at a time to LOG.peak.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import socket
 import struct
 import sys
 import time
+from pathlib import Path
 
 BODY = b'{"outputs":[1]}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n"
@@ -46,10 +48,12 @@ class NullServer:
         self.poll.register(self.listener, select.EPOLLIN)
         self.poll.register(0, select.EPOLLIN)
         self.busy_until = 0.0
+        self.peak = 0
         self.late: list[tuple[float, Client]] = []
 
     def serve(self) -> None:
-        print(self.listener.getsockname()[1], flush=True)
+        sys.stdout.write(f"{self.listener.getsockname()[1]}\n")
+        sys.stdout.flush()
         while True:
             for fd, _ in self.poll.poll(0.001 if self.late else 1.0):
                 if fd == 0:
@@ -66,6 +70,7 @@ class NullServer:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.clients[sock.fileno()] = Client(sock)
+        self.peak = max(self.peak, len(self.clients))
         self.poll.register(sock, select.EPOLLIN)
 
     def read(self, client: Client) -> None:
@@ -128,6 +133,6 @@ if __name__ == "__main__":
         server.serve()
     finally:
         if len(sys.argv) > 2:
-            with open(sys.argv[2], "wb") as log:
-                server.arrivals.tofile(log)
+            Path(sys.argv[2]).write_bytes(server.arrivals.tobytes())
+            Path(f"{sys.argv[2]}.peak").write_text(str(server.peak))
         os._exit(0)
