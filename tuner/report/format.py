@@ -89,12 +89,15 @@ def spread(interval: Interval) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as a percentage.
+    """A share as a percentage; what is less than certain never reads as 100 %.
 
-    >>> percent(0.95), percent(0.999), percent(0.001), percent(0.4567)
-    ('95 %', '99.9 %', '0.1 %', '45.7 %')
+    >>> percent(0.95), percent(0.999), percent(0.001), percent(0.4567), percent(0.99995), percent(1)
+    ('95 %', '99.9 %', '0.1 %', '45.7 %', '99.995 %', '100 %')
     """
-    return f"{share * 100:.3g} %"
+    digits = 3
+    while digits < 12 and share < 1 and float(f"{share * 100:.{digits}g}") >= 100:
+        digits += 1
+    return f"{share * 100:.{digits}g} %"
 
 
 def times(value: float) -> str:
