@@ -70,6 +70,8 @@ class Measurement(Value):
     """Why the measurement cannot be believed (generator, unsteady machine); ``None`` where it can."""
     failures: Interval | None = None
     """Share of requests that failed at loads up to the capacity, with its upper limit at the SLO's confidence."""
+    start_up: float | None = None
+    """Seconds from the server's start until it was ready."""
     warm_up: float
     """Seconds of load before anything counted."""
     elapsed: float

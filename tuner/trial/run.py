@@ -90,11 +90,13 @@ def _outcome(
     conflicts = engine.conflicts(candidate.assignment)
     if conflicts:
         return Failed(failure=FailureKind.REFUSED, reason="; ".join(conflicts))
-    deadline = time.monotonic() + limit
+    began = time.monotonic()
     try:
         server = backend.start(engine, candidate.workload, model, folder_name(candidate.number))
+        start_up = time.monotonic() - began
         try:
-            return _judge(_measured(server, measure, deadline, limit))
+            measurement = _measured(server, measure, began + limit, limit)
+            return _judge(measurement.model_copy(update={"start_up": start_up}))
         finally:
             server.stop()
     except TrialFailedError as error:

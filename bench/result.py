@@ -1,0 +1,71 @@
+"""Writing a benchmark's result: where it ran, what was run, and the table that people read."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tuner.measurement.benchmark import BenchmarkResult, Figure
+from tuner.trial.hardware import survey
+
+__all__ = ["RESULTS", "machine", "write"]
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def machine() -> dict[str, str]:
+    """The machine in words, without any name of it."""
+    hardware = survey()
+    gpus = ", ".join(gpu.product for gpu in hardware.gpus.gpus)
+    return {
+        "processor": hardware.cpu_model,
+        "cpus": str(len(hardware.cpus)),
+        "memory": f"{hardware.memory / 2**30:.0f} GiB",
+        "gpu": gpus or "none",
+        "python": sys.version.split()[0],
+    }
+
+
+def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]], command: Sequence[str]) -> Path:
+    """Write ``bench/results/NAME.json`` and print the table; the file's path."""
+    result = BenchmarkResult(
+        name=name,
+        command=shlex.join(command),
+        commit=_commit(),
+        machine=machine(),
+        figures=tuple(figures),
+        runs=tuple(dict(run) for run in runs),
+    )
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    _print(result)
+    return path
+
+
+def _commit() -> str:
+    """The checkout's commit, marked where the work tree differs from it."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=40"],
+        cwd=RESULTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def _print(result: BenchmarkResult) -> None:
+    table = Table("figure", "value", "unit", "interval", "goal", "met", title=f"{result.name} on {result.machine}")
+    for figure in result.figures:
+        interval = f"{figure.interval[0]:.4g}–{figure.interval[1]:.4g}" if figure.interval else ""
+        met = {True: "yes", False: "NO", None: ""}[figure.met]
+        table.add_row(figure.id, f"{figure.value:.4g}", figure.unit, interval, figure.goal or "", met)
+    Console().print(table)
