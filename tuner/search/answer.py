@@ -7,7 +7,7 @@ from typing import Any
 
 from tuner.engine.workload import Resources
 from tuner.measurement.model import Measurement
-from tuner.search.objective import Goal, Metrics, Missed
+from tuner.search.objective import Goal, Metrics, Missed, overshoot
 from tuner.trial.outcome import Completed, Failed, Trial
 
 __all__ = ["Answer", "answer_of"]
@@ -33,9 +33,9 @@ def answer_of(trial: Trial, resources: Resources, goal: Goal) -> Answer:
     if isinstance(outcome, Completed):
         return _measured(facts, outcome.measurement, goal.metrics(outcome.measurement, resources))
     if isinstance(outcome, Failed):
-        overshoot = 1.0 if outcome.measurement is None else goal.overshoot(outcome.measurement)
+        excess = 1.0 if outcome.measurement is None else overshoot(outcome.measurement)
         reason = f"{outcome.failure.value}: {outcome.reason}"
-        return Answer(facts | {"outcome": "failed", "reason": reason, "overshoot": overshoot})
+        return Answer(facts | {"outcome": "failed", "reason": reason, "overshoot": excess})
     return Answer(facts | {"outcome": outcome.kind, "reason": outcome.reason})
 
 

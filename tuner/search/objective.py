@@ -20,7 +20,7 @@ from tuner.space.price import hourly_cost
 from tuner.spec.model import Metric, Objective, Prices, Slo
 from tuner.value import Value
 
-__all__ = ["Goal", "Metrics", "Missed", "cost_per_million", "percentile_key"]
+__all__ = ["Goal", "Metrics", "Missed", "cost_per_million", "overshoot", "percentile_key"]
 
 Direction = Literal["minimize", "maximize"]
 
@@ -77,7 +77,7 @@ class Goal:
     def metrics(self, measurement: Measurement, resources: Resources) -> Metrics | Missed:
         """The metrics of a measured configuration, or why it has none."""
         if measurement.capacity is None or measurement.capacity.rate.value <= 0:
-            return Missed("no load met the SLO", self.overshoot(measurement))
+            return Missed(measurement.reason or "no load met the SLO", overshoot(measurement))
         hourly = self.hourly(resources)
         capacity = measurement.capacity.rate.value
         latency = self._latency(measurement.at_rate)
@@ -92,21 +92,9 @@ class Goal:
             return Missed(f"the latency at {self.objective.rate:g} requests/s was not measured", 0.5)
         if at_rate.judgement != "pass":
             reason = f"at {at_rate.rate:g} requests/s the SLO is not met: {at_rate.reason}"
-            return Missed(reason, self._excess(at_rate.latency))
+            return Missed(reason, _excess(at_rate))
         latency = at_rate.latency.get(self.latency_percentile)
         return Missed(f"no {self.latency_percentile} was measured", 0.5) if latency is None else latency
-
-    def overshoot(self, measurement: Measurement | None) -> float:
-        """How far over the SLO the least load was, in (0, 1): 1 - bound / latency of the worst percentile."""
-        if measurement is None:
-            return 0.5
-        if measurement.curve:
-            return self._excess(min(measurement.curve, key=lambda point: point.rate).latency)
-        return self._excess(measurement.unloaded)
-
-    def _excess(self, latency: dict[str, float]) -> float:
-        seen = [(bound, latency.get(percentile_key(percentile), 0.0)) for percentile, bound in self.bounds]
-        return min(max([1 - bound / value for bound, value in seen if value > bound], default=0.01), 0.99)
 
     def merit(self, metrics: Metrics) -> float:
         """How good, as one positive number, higher is better; only ratios of merits mean something."""
@@ -143,6 +131,17 @@ class Goal:
     def _log_merit(self, metric: Metric, metrics: Metrics) -> float:
         value = math.log(max(self._value(metric, metrics), 1e-300))
         return value if metric == "capacity" else -value
+
+
+def overshoot(measurement: Measurement | None) -> float:
+    """How far over the SLO the least load was, in (0, 1): 1 - bound / latency of the worst percentile."""
+    if measurement is None or not measurement.curve:
+        return 0.5
+    return _excess(min(measurement.curve, key=lambda point: point.rate))
+
+
+def _excess(point: LoadPoint) -> float:
+    return min(max(1 - 1 / point.pressure, 0.01), 0.99) if point.pressure > 1 else 0.01
 
 
 def cost_per_million(hourly: float, capacity: float) -> float:

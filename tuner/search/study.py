@@ -6,12 +6,14 @@ that was handed out and never told is handed out again under its own number.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
@@ -135,8 +137,8 @@ class Search:
         for entry in history:
             if entry.status == "running" and entry.number not in self._given:
                 if entry.record.handed_out < ATTEMPTS:
-                    return self._hand_out(entry.number)
-                self._write(entry, _abandoned(entry.record))
+                    return self._hand_out(self._left(entry.number))
+                self._write(entry, _abandoned(entry.record), history)
                 return self.ask()
         if any(entry.status == "waiting" for entry in history):
             return self._hand_out(self._start())
@@ -156,22 +158,24 @@ class Search:
         A trial that the study has never heard of is added: a lost database is filled again from the ledger.
         Raises ValueError where the study knows the number as another configuration.
         """
-        entry = self._running(trial)
+        history = self.history()
+        if trial.number >= len(history) or history[trial.number].status == "waiting":
+            history = self._started(trial, history)
+        entry = history[trial.number]
         if entry.assignment != trial.assignment:
             raise ValueError(f"trial {trial.number} is {entry.assignment}, not {trial.assignment}")
         if entry.pending:
-            self._write(entry, answer_of(trial, resources, self.goal))
+            self._write(entry, answer_of(trial, resources, self.goal), history)
 
-    def _running(self, trial: Trial) -> Entry:
-        """The trial's entry, made running where the study does not know yet that it was."""
-        history = self.history()
+    def _started(self, trial: Trial, history: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        """The history in which a trial is running of which the study did not know that it ever was."""
         if trial.number > len(history):
             raise ValueError(f"the study has {len(history)} trials; trial {trial.number} cannot be the next")
         if trial.number == len(history):
             self._queue(trial.assignment, "search" if history else "baseline")
-        while self.history()[trial.number].status == "waiting":
+        while (history := self.history())[trial.number].status == "waiting":
             self._start()
-        return self.history()[trial.number]
+        return history
 
     def _queue(self, assignment: Assignment, origin: Origin) -> None:
         names = [axis.parameter.name for axis in axes_of(self._space) if axis.fits(assignment)]
@@ -180,40 +184,42 @@ class Search:
         with self._guard():
             self._study.enqueue_trial(shown, user_attrs=record.attributes())
 
-    def _start(self) -> int:
-        """Make the first waiting trial a running one; its number."""
+    def _start(self) -> optuna.Trial:
+        """Make the first waiting trial a running one."""
         with self._guard():
-            trial = self._study.ask()
-            self._show(trial)
-        return trial.number
+            return self._shown(self._study.ask())
 
-    def _show(self, trial: optuna.Trial) -> None:
+    def _left(self, number: int) -> optuna.Trial:
+        """The running trial of that number."""
+        with self._guard():
+            return self._shown(optuna.Trial(self._study, self._id(number)))
+
+    def _shown(self, trial: optuna.Trial) -> optuna.Trial:
         """Write the parameters that the space can express, where they are not yet written."""
         assignment = Record.model_validate(trial.user_attrs).assignment
         for axis in axes_of(self._space):
             if axis.parameter.name in assignment and axis.fits(assignment):
                 suggest(trial, axis.parameter.name, axis.shown)
+        return trial
 
-    def _hand_out(self, number: int) -> Proposal:
+    def _hand_out(self, trial: optuna.Trial) -> Proposal:
+        record = Record.model_validate(trial.user_attrs)
         with self._guard():
-            trial = optuna.Trial(self._study, self._id(number))
-            self._show(trial)
-            record = Record.model_validate(trial.user_attrs)
             trial.set_user_attr("handed_out", record.handed_out + 1)
-        self._given.add(number)
-        return Proposal(number, record.assignment, record.origin)
+        self._given.add(trial.number)
+        return Proposal(trial.number, record.assignment, record.origin)
 
-    def _write(self, entry: Entry, answer: Answer) -> None:
+    def _write(self, entry: Entry, answer: Answer, history: tuple[Entry, ...]) -> None:
         """Attributes first, the state last: a process killed in between leaves a running trial, never half a result."""
         values = None
         if answer.metrics is not None:
-            history = self.history()
             own = answer.metrics if entry.assignment in _baselines(history) else None
             values = self.goal.values(answer.metrics, _reference(history) or own)
         with self._guard():
+            identity = self._id(entry.number)
             for key, value in answer.facts.items():
                 if value is not None:
-                    self._storage.optuna.set_trial_user_attr(self._id(entry.number), key, value)
+                    self._storage.optuna.set_trial_user_attr(identity, key, value)
             self._study.tell(entry.number, values, state=TrialState.FAIL if values is None else TrialState.COMPLETE)
         self._given.discard(entry.number)
 
@@ -262,3 +268,6 @@ def _claim(study: optuna.Study, space: Space, goal: Goal) -> None:
         if study.user_attrs.get(key, value) != value:
             raise PermanentError(f"the study {study.study_name} belongs to another {key}: use another study name")
         study.set_user_attr(key, value)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(goal.names))
