@@ -621,7 +621,8 @@ class TestMerging:
             check=False,
         )
         if isinstance(merged, Conflict):
-            assert done.returncode == 1
+            added_twice = (ours.keys() & theirs.keys()) - base.keys()  # git guesses here, a person decides with us
+            assert done.returncode == 1 or added_twice
         else:
             assert done.returncode == 0
             assert repository.commit_at(merged).tree == done.stdout.strip()
