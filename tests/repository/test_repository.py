@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.repository.conftest import Plain
@@ -605,14 +605,13 @@ class TestMerging:
     ) -> None:
         repository = bare.open()
 
-        def commit(parent: str | None, before: dict[str, str], after: dict[str, str]) -> str:
-            gone = repository.commit(parent=parent, changes=dict.fromkeys(before), message="m", date=NOW)
+        def commit(side: str, parent: str | None, before: dict[str, str], after: dict[str, str]) -> str:
+            gone = repository.commit(parent=parent, changes=dict.fromkeys(before), message=side, date=NOW)
             files = {name: text.encode() for name, text in after.items()}
-            return repository.commit(parent=gone, changes=files, message="m", date=NOW)
+            return repository.commit(parent=gone, changes=files, message=side, date=NOW)
 
-        start = commit(None, {}, base)
-        left, right = commit(start, base, ours), commit(start, base, theirs)
-        assume(left != right)
+        start = commit("base", None, {}, base)
+        left, right = commit("ours", start, base, ours), commit("theirs", start, base, theirs)
         merged = repository.merge(ours=left, theirs=right, message="m", date=NOW)
         done = subprocess.run(
             ["git", "-C", str(bare.folder), "-c", "merge.renames=false", "merge-tree", "--write-tree", left, right],
