@@ -14,6 +14,8 @@ from tuner.value import canonical_json
 
 __all__ = ["Edit", "changed"]
 
+_UNUSUAL = "an anchor or unusual syntax would make it change more than this"
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -49,9 +51,9 @@ def _carried_out(tree: Tree, edit: Edit) -> str:
         after = Tree.parse(text, edit.file)
         same = canonical_json([after.data(index) for index in range(len(after.documents))]) == canonical_json(intended)
     except UserError as error:
-        raise _refusal(tree, edit, "the edit would break the file") from error
+        raise _refusal(tree, edit, _UNUSUAL) from error
     if not same:
-        raise _refusal(tree, edit, "an anchor or unusual syntax makes the edit change more than this")
+        raise _refusal(tree, edit, _UNUSUAL)
     return text
 
 

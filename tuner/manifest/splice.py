@@ -164,21 +164,26 @@ def _column(tree: Tree, document: int, path: Path) -> int:
 
 
 def _literal(old: str, value: str, column: int) -> str:
-    """A literal block with the old one's indentation, header comment and trailing blank lines."""
+    """A literal block with the old one's indentation, header comment and trailing blank lines.
+
+    Text that ends in blanks or holds control characters has no sound literal block: it becomes quoted.
+    """
     header = _HEADER.match(old)
     if header is None:
         raise CannotSplice("the text block has an unusual header")
     newline = _newline(old)
+    last = value.rstrip("\n").rpartition("\n")[2]
+    if not last.strip() or not value.replace("\n", "").isprintable():
+        return f"{double_quoted(value)}{header['comment'] or ''}{newline}"
     body = old[header.end() :]
     first = next((line for line in body.splitlines() if line.strip()), "")
     indent = " " * (len(first) - len(first.lstrip(" ")) or column + 2)
-    chomp = "" if value.endswith("\n") and not value.endswith("\n\n") and value != "\n" else "+"
-    chomp = "-" if value and not value.endswith("\n") else chomp
+    chomp = "-" if not value.endswith("\n") else "+" if value.endswith("\n\n") else ""
     spaced = value.lstrip("\n").startswith(" ")
     indicator = str(len(indent) - column) if spaced else ""
     lines = (value.removesuffix("\n") if chomp != "-" else value).split("\n")
     written = newline.join(indent + line if line else line for line in lines)
-    trailing = body[len(body.rstrip()) :] if chomp != "+" else newline
+    trailing = newline * (body[len(body.rstrip()) :].count("\n") if chomp != "+" else 1)
     return f"|{indicator}{chomp}{header['comment'] or ''}{newline}{written}{trailing or newline}"
 
 

@@ -5,6 +5,7 @@ ruamel.yaml composes the nodes; anchors, tags and comments stay where they are i
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,12 @@ class Tree:
     documents: tuple[Node, ...]
 
     @classmethod
+    @functools.lru_cache(maxsize=32)
     def parse(cls, text: str, file: str) -> Tree:
-        """UserError, with the place, where the text is not YAML or is larger or deeper than a manifest."""
+        """UserError, with the place, where the text is not YAML or is larger or deeper than a manifest.
+
+        Nodes are never changed, so the same text gives the same tree.
+        """
         if len(text) > _MOST_BYTES:
             raise UserError.of(f"the file has {len(text)} characters", f"keep it below {_MOST_BYTES}", file=file)
         _refuse_depth(text, file)
