@@ -55,7 +55,7 @@ def _merge(
         return ours
     if ours == base:
         return theirs
-    if ours and theirs and ours.mode == theirs.mode == FOLDER:
+    if all(node is None or node.mode == FOLDER for node in (ours, theirs)):
         return _merge_folders(git, base if base and base.mode == FOLDER else None, ours, theirs, path, conflicts)
     merged = _merge_files(git, base, ours, theirs) if base and ours and theirs else None
     if merged is None:
@@ -64,8 +64,9 @@ def _merge(
 
 
 def _merge_folders(
-    git: Git, base: Node | None, ours: Node, theirs: Node, path: str, conflicts: list[str]
+    git: Git, base: Node | None, ours: Node | None, theirs: Node | None, path: str, conflicts: list[str]
 ) -> Node | None:
+    """A folder that is not there on a side is empty there; one that ends empty goes."""
     before, left, right = (read_tree(git, node.sha) if node else {} for node in (base, ours, theirs))
     prefix = f"{path}/" if path else ""
     merged = {
