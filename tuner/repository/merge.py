@@ -1,8 +1,8 @@
 """A three-way merge built from objects: no work tree and no merge driver, so nothing of the repository's runs.
 
 ``git merge-tree --write-tree`` needs git 2.38 and runs the drivers that a repository configures; this does neither.
-Renames are not followed: a file changed here and renamed there is a conflict for a person, and so is a file that both
-sides added with different contents.
+Renames are not followed: a file changed here and renamed there is a conflict for a person. So is a file that both sides
+added with different contents, and a name that is a file on one side and was a folder.
 """
 
 from __future__ import annotations
