@@ -52,6 +52,7 @@ bench-demo: $(VENV)/.dev ## Where a campaign's time goes; writes bench/results/d
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
 	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md
+	@$(BIN)/typer tuner.cli.app utils docs --name tuner --output docs/commands.md
 
 lock: $(VENV)/.dev ## Pin every dependency with its hashes
 	@sh requirements/lock.sh

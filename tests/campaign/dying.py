@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tuner.campaign.event import Event
 from tuner.campaign.observer import Silent
 from tuner.campaign.run import run_campaign
 from tuner.campaign.target import Target
 from tuner.cli.wiring import Settings, make_parts
+from tuner.pull_request.embedded import EmbeddedForge
+from tuner.pull_request.protocol import PullRequest
 from tuner.repository.repository import Repository
 
 
@@ -47,31 +48,20 @@ def thing(event: Event) -> str:
     return f"{event.kind} {body.get('step')} {number} {body.get('candidate')} {block} {body.get('state')}"
 
 
-@dataclass(frozen=True)
-class DyingForge:
+class DyingForge(EmbeddedForge):
     """Dies after the pull request was opened, before anybody is told."""
 
-    inner: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def open(self, **given: str) -> None:
-        self.inner.open(**given)
+    def open(self, *, branch: str, base: str, title: str, body: str) -> PullRequest:
+        pull = super().open(branch=branch, base=base, title=title, body=body)
         die()
+        return pull
 
 
-@dataclass(frozen=True)
-class DyingRepository:
+class DyingRepository(Repository):
     """Dies after a push, before anybody is told."""
 
-    inner: Repository
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def push(self, *given: Any, **named: Any) -> None:
-        self.inner.push(*given, **named)
+    def push(self, branch: str, sha: str, *, expected: str | None) -> None:
+        super().push(branch, sha, expected=expected)
         die()
 
 
@@ -84,9 +74,9 @@ def main(spec: str, state: str, moment: str) -> None:
     observer = DyingObserver(int(number)) if kind == "after" else Silent()
     parts = make_parts(repository, Settings(Path(state)), observer)
     if kind == "open":
-        parts = replace(parts, forge=DyingForge(parts.forge))
+        parts = replace(parts, forge=DyingForge(repository))
     elif kind == "push":
-        parts = replace(parts, repository=DyingRepository(repository))
+        parts = replace(parts, repository=DyingRepository(repository.git, repository.folder, repository.work_tree))
     run_campaign(target, parts)
 
 

@@ -15,6 +15,7 @@ from tuner.errors import UserError
 from tuner.manifest.landing import land, read_landed
 from tuner.manifest.manifest import Manifest
 from tuner.policy.bundle import PolicyBundle
+from tuner.policy.embedded import check_policies
 from tuner.policy.quota import QuotaEntry, parse_quota
 from tuner.repository.snapshot import Snapshot
 from tuner.search.objective import Goal
@@ -173,7 +174,9 @@ def _bundle(snapshot: Snapshot) -> PolicyBundle:
     found = [path for path in snapshot.files(POLICIES) if path != QUOTA]
     if not any(path.endswith(".rego") for path in found):
         return PolicyBundle.default()
-    return PolicyBundle.load({path.removeprefix(f"{POLICIES}/"): snapshot.read(path) for path in found})
+    bundle = PolicyBundle.load({path.removeprefix(f"{POLICIES}/"): snapshot.read(path) for path in found})
+    check_policies(bundle)
+    return bundle
 
 
 def _exported(snapshot: Snapshot, path: str, to: Path) -> Path:

@@ -1,11 +1,18 @@
-"""The step that writes the report, and the report again at any later time."""
+"""The step that writes the report, and the report again at any later time.
+
+Drawing is imported when it is needed: a resumed or killed campaign should not wait for it.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tuner.campaign.report_input import PAGE, report_input
 from tuner.campaign.session import Session
-from tuner.report.document import Report, render
 from tuner.report.model import ReportInput
+
+if TYPE_CHECKING:
+    from tuner.report.document import Report
 
 __all__ = ["INPUT", "read_report", "report_files", "write_report"]
 
@@ -15,6 +22,8 @@ BODY = "report.md"
 
 def write_report(session: Session) -> None:
     """Write the report, and what it was made from, into the campaign's folder."""
+    from tuner.report.document import render
+
     given = report_input(session)
     folder = session.folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
@@ -25,6 +34,8 @@ def write_report(session: Session) -> None:
 
 def read_report(session: Session) -> Report:
     """The report that the step wrote; made anew where the folder was lost."""
+    from tuner.report.document import render
+
     file = session.folder / "report" / INPUT
     if not file.exists():
         write_report(session)

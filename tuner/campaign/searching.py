@@ -10,7 +10,6 @@ from tuner.campaign.measuring import measure_server
 from tuner.campaign.session import Session
 from tuner.errors import PermanentError
 from tuner.recommendation.confirm import BLOCKS
-from tuner.search.importance import importance
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
 from tuner.search.study import Exhausted, Proposal, Search
@@ -52,10 +51,15 @@ def search_configurations(session: Session) -> None:
                 break
             _tell(session, search, session.progress.trials.get(proposal.number) or _run(session, proposal))
             reason = _next_reason(session, search)
-        found = importance(search.history(), inputs.space, inputs.goal, inputs.spec.search.seed)
-    session.journal.record(
-        SearchEnded(reason=reason, importance=found.shares or {}, importance_method=found.method or found.reason)
-    )
+        session.journal.record(_ended(session, search, reason))
+
+
+def _ended(session: Session, search: Search, reason: str) -> SearchEnded:
+    from tuner.search.importance import importance  # brings scikit-learn along, which only the end needs
+
+    inputs = session.inputs
+    found = importance(search.history(), inputs.space, inputs.goal, inputs.spec.search.seed)
+    return SearchEnded(reason=reason, importance=found.shares or {}, importance_method=found.method or found.reason)
 
 
 def _next_reason(session: Session, search: Search) -> str | None:

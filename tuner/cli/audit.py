@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 
 from tuner.campaign.publishing import AUDIT_BRANCH
+from tuner.cli.options import Json, Repo, StateFolder, state_folder
 from tuner.cli.output import Output, table
-from tuner.cli.wiring import Json, Repo, StateFolder, state_folder
 from tuner.errors import UserError
 from tuner.ledger.chain import read_chain
 from tuner.ledger.record import Record

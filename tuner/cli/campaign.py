@@ -1,32 +1,17 @@
-"""Commands that run campaigns: run, watch, status, report."""
+"""Commands that run campaigns: run, watch, status, report.
+
+What runs them is imported when a command runs, so that ``tuner --help`` does not wait for the numerical libraries.
+"""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from tuner.campaign.journal import progress_of
-from tuner.campaign.publishing import AUDIT_BRANCH
-from tuner.campaign.reporting import INPUT, report_files
-from tuner.campaign.run import run_campaign
-from tuner.campaign.target import Target
-from tuner.cli.live import watching
-from tuner.cli.output import Output, exit_code, table
-from tuner.cli.summary import print_summary, summary
-from tuner.cli.wiring import Json, Repo, Settings, StateFolder, make_parts, observability, state_folder
-from tuner.errors import UserError
-from tuner.report.document import render
-from tuner.report.model import ReportInput
-from tuner.repository.repository import Repository
-from tuner.spec.loading import load_spec
-from tuner.watch.watching import Look, look
+from tuner.cli.options import Json, Repo, StateFolder, state_folder
+from tuner.cli.output import Output
 
 __all__ = ["register"]
 
@@ -64,20 +49,12 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one campaign for a committed spec, or resume it where it stopped."""
+    from tuner.cli.running import run_spec
+    from tuner.cli.wiring import Settings, observability
+
     observability(trace, log_level)
-    output = Output(as_json=as_json)
-    path = spec.absolute()
-    with Repository.around(path) as repository:
-        protected = branch or repository.default_branch()
-        name = _in_repository(repository, path)
-        _refuse_uncommitted(repository, protected, name, path)
-        service = load_spec(repository.snapshot(repository.resolve(protected)).read(name), name).spec.metadata.name
-        target = Target.of(repository, name, protected, service)
-        settings = Settings(state_folder(state), policy_engine, opa, storage)
-        with watching(output.err, quiet=as_json) as observer:
-            progress = run_campaign(target, make_parts(repository, settings, observer))
-    output.result(summary(target, progress), lambda console: print_summary(console, target, progress))
-    raise typer.Exit(_code(progress.ended.result if progress.ended else "failed"))
+    settings = Settings(state_folder(state), policy_engine, opa, storage)
+    raise typer.Exit(run_spec(spec, branch, settings, Output(as_json=as_json)))
 
 
 def watch(
@@ -94,105 +71,20 @@ def watch(
     as_json: Json = False,
 ) -> None:
     """Watch a repository: every committed spec gets its campaign, and its pull request is followed."""
+    from tuner.cli.running import watch_repository
+    from tuner.cli.wiring import Settings, observability
+
     observability(trace, log_level)
-    output = Output(as_json=as_json)
     settings = Settings(state_folder(state), policy_engine, opa, storage)
-    with _opened(repo, settings.state) as repository:
-        seen: set[str] = set()
-        while True:
-            with watching(output.err, quiet=as_json) as observer:
-                parts = make_parts(repository, settings, observer)
-                looks = list(look(parts, branch, known=seen.__contains__))
-            _tell(output, looks, as_json=as_json, first=not seen)
-            seen |= {one.target.campaign for one in looks if one.target and one.error is None}
-            if once:
-                raise typer.Exit(max((_look_code(one) for one in looks), default=0))
-            time.sleep(interval * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
-
-
-@contextmanager
-def _opened(repo: str, state: Path) -> Iterator[Repository]:
-    """A folder is the repository itself; an address is cloned into the state folder."""
-    if Path(repo).is_dir():
-        with Repository.open(Path(repo).absolute()) as repository:
-            yield repository
-        return
-    name = repo.rstrip("/").rpartition("/")[2].removesuffix(".git") or "repository"
-    with Repository.clone(repo, state / "repositories" / name) as repository:
-        yield repository
-
-
-def _in_repository(repository: Repository, path: Path) -> str:
-    try:
-        return path.resolve().relative_to(repository.folder.resolve()).as_posix()
-    except ValueError as error:
-        raise UserError.of(f"{path} is not inside {repository.folder}", "name the spec by its path") from error
-
-
-def _refuse_uncommitted(repository: Repository, branch: str, name: str, path: Path) -> None:
-    """Only what is committed counts; a difference would surprise."""
-    snapshot = repository.snapshot(repository.resolve(branch))
-    if snapshot.entry(name) is None:
-        raise UserError.of(f"{name} is not committed on {branch}", "commit it: tuner works on commits", file=str(path))
-    if path.exists() and path.read_bytes() != snapshot.read(name):
-        raise UserError.of(f"{name} differs from {branch}", "commit the change, or discard it", file=str(path))
-
-
-def _tell(output: Output, looks: list[Look], *, as_json: bool, first: bool) -> None:
-    for one in looks:
-        if one.error is not None:
-            output.error(one.error)
-    told = [(one.target, one.progress) for one in looks if one.target is not None and one.progress is not None]
-
-    def text(console: Console) -> None:
-        for target, progress in told:
-            print_summary(console, target, progress)
-        if not looks and first:
-            console.print("no specs (tuning*.yaml) on the protected branch")
-
-    if looks or first or not as_json:
-        output.result([summary(target, progress) for target, progress in told], text)
-
-
-def _look_code(one: Look) -> int:
-    if one.error is not None:
-        return exit_code(one.error)
-    ended = one.progress.ended if one.progress else None
-    return _code(ended.result) if ended else 0
-
-
-def _code(result: str) -> int:
-    return {"failed": 1, "denied": 3}.get(result, 0)
+    pause = None if once else interval
+    raise typer.Exit(watch_repository(repo, branch, settings, Output(as_json=as_json), pause))
 
 
 def status(repo: Repo = Path(), as_json: Json = False) -> None:
     """The campaigns of a repository that have ended, from its audit branch."""
-    output = Output(as_json=as_json)
-    with Repository.around(repo) as repository:
-        rows = list(_ended(repository))
-    columns = ("campaign", "result", "reason", "pull request")
-    output.result(
-        [dict(zip(("campaign", "result", "reason", "pull_request"), row, strict=True)) for row in rows],
-        lambda console: console.print(table("", columns, rows)),
-    )
+    from tuner.cli.running import show_status
 
-
-def _ended(repository: Repository) -> Iterator[tuple[str, str, str, str]]:
-    tip = repository.branch(AUDIT_BRANCH)
-    if tip is None:
-        return
-    snapshot = repository.snapshot(tip)
-    for path in snapshot.files("audit"):
-        if path.endswith(".jsonl"):
-            progress = progress_of(snapshot.read(path))
-            pull = progress.pull_request[-1] if progress.pull_request else None
-            ended = progress.ended
-            yield (
-                path.rpartition("/")[2].removesuffix(".jsonl"),
-                ended.result if ended else "running",
-                ended.reason if ended else "",
-                f"#{pull.number} {pull.state}" if pull else "",
-            )
+    show_status(repo, Output(as_json=as_json))
 
 
 def report(
@@ -201,12 +93,6 @@ def report(
     state: StateFolder = None,
 ) -> None:
     """Write a campaign's report again (report.html, report.md, figures) from what it recorded."""
-    file = state_folder(state) / "campaigns" / campaign / "report" / INPUT
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError.of(f"there is no report of {campaign}: {error.strerror}", f"looked at {file}") from error
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, raw in report_files(render(ReportInput.from_json(text))).items():
-        (folder / name).write_bytes(raw)
-    typer.echo(f"wrote {folder / 'report.html'}")
+    from tuner.cli.running import write_report
+
+    typer.echo(f"wrote {write_report(state_folder(state), campaign, folder)}")

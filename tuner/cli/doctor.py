@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 import typer
 from rich.console import Console
 
+from tuner.cli.options import Json, StateFolder, state_folder
 from tuner.cli.output import Output, table
-from tuner.cli.wiring import Json, StateFolder, state_folder
 from tuner.engine.registry import engine_names
 from tuner.engine.triton.installation import find
 from tuner.errors import TunerError

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tuner.cli.options import Json, Repo
 from tuner.cli.output import Output, table
-from tuner.cli.wiring import Json, Repo
 from tuner.errors import UserError
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.protocol import PullRequest

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from tuner.campaign.inputs import read_inputs
-from tuner.campaign.planning import Plan, make_plan
+from tuner.cli.options import Json
 from tuner.cli.output import Output, table
-from tuner.cli.wiring import Json
 from tuner.engine.registry import engine_named
 from tuner.errors import Problem, UserError
 from tuner.policy.bundle import PolicyBundle
@@ -24,6 +22,9 @@ from tuner.spec.find import find_specs
 from tuner.spec.loading import read_spec
 from tuner.spec.schema import json_schema
 from tuner.spec.starter import Suggestion, starter_spec, starting_point
+
+if TYPE_CHECKING:
+    from tuner.campaign.planning import Plan
 
 __all__ = ["register"]
 
@@ -129,6 +130,9 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a campaign would do, how long it would take and cost, without running anything."""
+    from tuner.campaign.inputs import read_inputs
+    from tuner.campaign.planning import make_plan
+
     output = Output(as_json=as_json)
     path = spec.absolute()
     with Repository.around(path) as repository:

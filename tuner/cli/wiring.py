@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
-
-import platformdirs
-import typer
+from typing import Literal
 
 from tuner.campaign.observer import Observer
 from tuner.campaign.parts import Parts
@@ -22,21 +18,13 @@ from tuner.load.generator import LocustGenerator
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.embedded import EmbeddedEngine
 from tuner.policy.model import PolicyEngine
-from tuner.policy.server import OpaServer
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.repository.repository import Repository
 from tuner.telemetry.logs import configure_logs
 from tuner.telemetry.tracing import configure_tracing
 from tuner.trial.process import ProcessBackend
 
-__all__ = ["Json", "Repo", "Settings", "StateFolder", "make_parts", "observability", "state_folder"]
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-Repo = Annotated[Path, typer.Option("--repo", help="The Git repository (a work tree or a bare one).")]
-StateFolder = Annotated[
-    Path | None,
-    typer.Option("--state", envvar="TUNER_STATE", help="Folder for campaigns in flight (default: the user's state)."),
-]
+__all__ = ["Settings", "make_parts", "observability"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +35,6 @@ class Settings:
     policy_engine: Literal["embedded", "opa"] = "embedded"
     opa: Path | None = None
     storage_url: str | None = None
-
-
-def state_folder(given: Path | None) -> Path:
-    """Where campaigns in flight, the signing key and process records are kept."""
-    return (given or Path(os.environ.get("TUNER_STATE") or platformdirs.user_state_path("tuner"))).absolute()
 
 
 def observability(trace: str, log_level: str) -> None:
@@ -71,6 +54,8 @@ def make_parts(repository: Repository, settings: Settings, observer: Observer) -
 
     def policies(bundle: PolicyBundle) -> AbstractContextManager[PolicyEngine]:
         if settings.policy_engine == "opa":
+            from tuner.policy.server import OpaServer
+
             return OpaServer(_opa(settings), bundle)
         return _embedded(bundle)
 

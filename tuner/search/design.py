@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scipy.stats import qmc
-
 from tuner.search.encoding import Axis
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
@@ -20,6 +18,8 @@ __all__ = ["spread"]
 
 def spread(space: Space, axes: Sequence[Axis], index: int, seed: int) -> Assignment:
     """The point ``index`` (from 0) of the sequence; the same for the same seed, feasible or not."""
+    from scipy.stats import qmc  # a second of imports that a resumed campaign can do without
+
     sequence = qmc.Sobol(d=len(axes), scramble=True, rng=seed)
     if index:
         sequence.fast_forward(index)

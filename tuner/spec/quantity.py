@@ -9,7 +9,6 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from kubernetes.utils.quantity import parse_quantity
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from tuner.spec.mistake import Mistake, shown
@@ -75,6 +74,8 @@ def _rate(raw: Any) -> Any:
 def _quantity(raw: Any) -> Decimal:
     if isinstance(raw, bool) or not _QUANTITY.fullmatch(str(raw)):
         raise ValueError(f"{shown(raw)} is no Kubernetes quantity")
+    from kubernetes.utils.quantity import parse_quantity  # half a second of imports that most commands never need
+
     return Decimal(parse_quantity(str(raw)))
 
 
