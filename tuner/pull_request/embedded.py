@@ -212,7 +212,7 @@ class EmbeddedForge:
             state=state,
             title=record.title,
             body=record.body,
-            url=f"tuner pr show {record.number} --repository {shlex.quote(self.repository.address)}",
+            url=f"tuner pr show {record.number} --repo {shlex.quote(self.repository.address)}",
             comments=record.comments,
             merge_commit=record.merge_commit,
             author=record.author,
