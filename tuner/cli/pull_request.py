@@ -13,6 +13,7 @@ from tuner.cli.output import Output, table
 from tuner.errors import UserError
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.protocol import PullRequest
+from tuner.repository.commit import TUNER
 from tuner.repository.repository import Repository
 
 __all__ = ["register"]
@@ -55,7 +56,7 @@ def merge(number: Number, repo: Repo = Path(), as_json: Json = False) -> None:
     """Bring the change into its base branch."""
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
-        pull = EmbeddedForge(repository).merge(number)
+        pull = _as_person(repository).merge(number)
     output.result(pull.model_dump(mode="json"), lambda console: _done(console, pull, f"merged into {pull.base}"))
 
 
@@ -69,8 +70,13 @@ def decline(
     """Close without merging; the same change is never proposed again."""
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
-        pull = EmbeddedForge(repository).decline(number, reason)
+        pull = _as_person(repository).decline(number, reason)
     output.result(pull.model_dump(mode="json"), lambda console: _done(console, pull, "declined"))
+
+
+def _as_person(repository: Repository) -> EmbeddedForge:
+    """Who merges or declines is on record, by the name that this person has told Git."""
+    return EmbeddedForge(repository, who=repository.identity() or TUNER)
 
 
 def _print(console: Console, pull: PullRequest) -> None:
