@@ -77,7 +77,7 @@ def plan() -> Plan:
             "rate": 200.0,
             "duration": 0.5,
             "seed": 7,
-            "timeout": 0.5,
+            "timeout": 5.0,
             "bounds": ((50.0, 0.2), (99.0, 0.4)),
         }
         return LoadPlan.model_validate({**usual, **fields})

@@ -89,7 +89,7 @@ def test_a_stall_is_in_the_percentiles(case: Cases, plan: Plan) -> None:
     assert result.answered == 400
     assert histogram.get_value_at_percentile(75) / 1e6 > 0.3
     assert histogram.get_value_at_percentile(99) / 1e6 > 0.8
-    assert result.over[0] == pytest.approx(180, abs=30)
+    assert result.over[0] > 150
 
 
 def test_a_server_that_hangs_costs_every_request_its_timeout(case: Cases, plan: Plan) -> None:

@@ -37,7 +37,7 @@ Plan = Callable[..., LoadPlan]
     ],
 )
 def test_a_server_at_fault(locust: LocustGenerator, serve: Serve, plan: Plan, mode: str, kinds: set[str]) -> None:
-    result = locust.run(plan(serve(mode).port))
+    result = locust.run(plan(serve(mode).port, timeout=0.5 if mode == "hang" else 5.0))
     assert result.answered == 0
     assert set(result.failed) == kinds
     assert result.over == (100, 100)
@@ -58,7 +58,8 @@ def test_nobody_listens(locust: LocustGenerator, serve: Serve, plan: Plan) -> No
 
 def test_an_answer_of_another_length_has_failed(locust: LocustGenerator, serve: Serve, plan: Plan) -> None:
     server = serve("length")
-    told = locust.run(plan(server.port, answer_length=15))
+    request = HttpRequest(path="/", answer_bytes=15)
+    told = locust.run(plan(server.port, requests=(request,)))
     assert told.failed == {"length": 10}
     assert told.over == (10, 10)
     untold = locust.run(plan(server.port))
@@ -92,7 +93,7 @@ def test_requests_arrive_when_the_schedule_says(locust: LocustGenerator, serve: 
 def test_a_stalled_server_costs_bounded_connections(locust: LocustGenerator, serve: Serve, plan: Plan) -> None:
     """Beyond the cap requests wait in the generator, their clock running, and fail at their deadline."""
     server = serve("hang")
-    result = locust.run(plan(server.port, rate=400.0, outstanding=16))
+    result = locust.run(plan(server.port, rate=400.0, timeout=0.5, outstanding=16))
     assert result.failed == {"timeout": 200}
     assert decode(result.lateness).get_total_count() < 200
     server.stop()
@@ -225,7 +226,7 @@ setup_distributed_stats_event_listeners(environment.events, environment.stats)
 payload = b"POST /v2/x HTTP/1.1\\r\\nContent-Length: 0\\r\\n\\r\\n"
 order = Order(host="127.0.0.1", port=int(sys.argv[1]), payloads=(payload,), arrivals="constant", rate=200.0, count=100,
               lead_count=0, seed=1, timeout=1.0, bounds=(), hopeless_after=None, hopeless_failures=None,
-              answer_length=15, outstanding=10)
+              answer_lengths=(15,), outstanding=10)
 sender = Sender()
 report(environment, order, sender.run(order))
 sender.close()

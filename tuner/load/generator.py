@@ -152,7 +152,7 @@ def _order(plan: LoadPlan) -> Order:
         bounds=tuple(bound for _, bound in plan.bounds),
         hopeless_after=plan.hopeless_after,
         hopeless_failures=plan.hopeless_failures,
-        answer_length=plan.answer_length,
+        answer_lengths=tuple(request.answer_bytes for request in plan.requests),
         outstanding=plan.outstanding,
     )
 

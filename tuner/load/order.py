@@ -26,5 +26,6 @@ class Order:
     bounds: tuple[float, ...]
     hopeless_after: tuple[int, ...] | None
     hopeless_failures: int | None
-    answer_length: int | None
+    answer_lengths: tuple[int | None, ...]
+    """Bytes of the body of a good answer, for each payload; ``None`` where answers may differ."""
     outstanding: int

@@ -37,8 +37,6 @@ class LoadPlan(Value):
     """For each bound: end at once when more requests than this have missed it. More load would tell nothing new."""
     hopeless_failures: int | None = None
     """End at once when more requests than this have failed."""
-    answer_length: int | None = None
-    """Bytes of the body of a good answer; ``None`` where answers may differ."""
     outstanding: int = Field(1024, gt=0)
     """Requests (and connections) open at a time; further ones wait in the generator, their clock running."""
 
@@ -82,8 +80,8 @@ class LoadResult(Value):
     bound of the plan, every failure included, in the plan's order.
 
     ``failed`` counts by kind: ``timeout``, ``refused``, ``reset`` (connection lost before the answer was whole),
-    ``malformed`` (not HTTP), ``length`` (not the expected number of bytes), ``http-<status>``, and ``abandoned``
-    (still open, and over every bound, when a load that ended early gave up waiting).
+    ``malformed`` (not HTTP), ``length`` (not the number of bytes that the request says), ``http-<status>`` (anything
+    but 200), and ``abandoned`` (still open, and over every bound, when a load that ended early gave up waiting).
     """
 
     planned: int

@@ -128,6 +128,7 @@ class _Load:
         self._resolved = bytearray(self._end)
         self._active: dict[int, Connection] = {}
         self._waiting: deque[int] = deque()
+        self._answer_lengths = order.answer_lengths
         self._largest = max(map(len, order.payloads))
         self._next = 0
         self._oldest = 0
@@ -256,9 +257,9 @@ class _Load:
             self._sender._free.append(connection)
         else:
             self._sender._drop(connection)
-        if not 200 <= head.status < 300:
+        if head.status != 200:
             self._resolve(index, now, f"http-{head.status}")
-        elif self._order.answer_length not in (None, head.length):
+        elif self._answer_lengths[index % len(self._answer_lengths)] not in (None, head.length):
             self._resolve(index, now, "length")
         else:
             self._resolve(index, now)

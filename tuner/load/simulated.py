@@ -121,7 +121,7 @@ class SimulatedGenerator:
             latency=np.where(good, latency[lead:], -1.0),
             sent_late=np.full(len(times) - lead, self._lateness),
             failed=Counter(kind for kind in failed[lead:].tolist() if kind),
-            lengths=Counter({plan.answer_length or 1: int(good.sum())}) if good.any() else Counter(),
+            lengths=Counter({plan.requests[0].answer_bytes or 1: int(good.sum())}) if good.any() else Counter(),
             first=lead / plan.rate,
             finished=finished,
             ended_early=ended_early,

@@ -37,6 +37,6 @@ def decode_order(received: Frame) -> Order:
     for size in header.pop("sizes"):
         payloads.append(blob[begin : begin + size])
         begin += size
-    for name in ("bounds", "hopeless_after"):
+    for name in ("bounds", "hopeless_after", "answer_lengths"):
         header[name] = None if header[name] is None else tuple(header[name])
     return Order(payloads=tuple(payloads), **header)

@@ -27,18 +27,17 @@ OVER: dict[Purpose, int] = {"narrow": 2, "confirm": 10}
 to tell a rate that just holds from one that just does not."""
 SCOUT = 0.3
 SCOUT_COUNT = 30
+REFUSED = (Judgement.FAIL, Judgement.INVALID)
 FIRST_COUNT, FIRST_RATE = 10, 40.0
 SETTLE = 0.4
 """Seconds of one round of warm-up load, and by how much a round must be faster than the last for another one."""
 SETTLED = 0.85
 ROUNDS = 4
-UNLOADED_COUNT, UNLOADED_RATE = 40, 100.0
+UNLOADED, UNLOADED_COUNT, UNLOADED_RATE = 0.8, 40, 100.0
 GUESS = 0.8
 """The rate tried first where nothing is known: the share of a server that answers one request at a time."""
 BEYOND = 1.4
 """The first scout goes this far beyond a capacity that is known or expected, so that the server falls behind."""
-SAME_LENGTH = 20
-"""Answers that must all have had one length before another length counts as a failure."""
 
 
 def measure(
@@ -60,16 +59,24 @@ def measure(
     ``None``. ``at_rate``: a rate to report as well. Whatever ``check`` and the generator raise passes through.
     """
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
-    warm_up = _warm_up(prober, start_rate)
-    unloaded = _unloaded(prober)
-    if unloaded.point.judgement in (Judgement.FAIL, Judgement.INVALID):
-        return _refused(prober, warm_up, unloaded.point)
-    guess = GUESS / max(unloaded.point.latency["p50"], 1e-6)
-    start = BEYOND * start_rate if start_rate else guess
+    first = _first(prober)
+    if not first.answered:
+        return _refused(prober, prober.elapsed, prober.point(FIRST_RATE, first))
+    median = percentile(first.histogram, 50)
+    unloaded = _unloaded(prober, median)
+    seen = unloaded.result.elapsed
+    _settle(prober, 0.7 * start_rate if start_rate else 0.5 / median)
+    if unloaded.judgement in REFUSED:  # perhaps only because it was cold
+        unloaded = _unloaded(prober, median)
+        seen += unloaded.result.elapsed
+    warm_up = prober.elapsed - seen
+    if unloaded.judgement in REFUSED:
+        return _refused(prober, warm_up, unloaded)
+    start = BEYOND * start_rate if start_rate else GUESS / unloaded.latency["p50"]
     hunt = _hunt(
-        prober, CapacitySearch(start, precision=search.precision, floor=prober.floor, unloaded=unloaded.point.pressure)
+        prober, CapacitySearch(start, precision=search.precision, floor=prober.floor, unloaded=unloaded.pressure)
     )
-    return _measurement(prober, hunt, warm_up, at_rate, unloaded.point.latency)
+    return _measurement(prober, hunt, warm_up, at_rate, unloaded.latency)
 
 
 def remeasure(
@@ -90,7 +97,9 @@ def remeasure(
     No unloaded latency is taken. Otherwise as ``measure``.
     """
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
-    warm_up = _warm_up(prober, capacity)
+    _first(prober)
+    _settle(prober, 0.7 * capacity)
+    warm_up = prober.elapsed
     hunt = _hunt(
         prober, CapacitySearch(BEYOND * capacity, precision=search.precision, likely=capacity, floor=prober.floor)
     )
@@ -102,12 +111,6 @@ class _Hunt:
     points: tuple[LoadPoint, ...]
     capacity: Capacity | None
     doubt: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Unloaded:
-    point: LoadPoint
-    result: LoadResult
 
 
 def _prober(
@@ -132,41 +135,39 @@ def _prober(
     )
 
 
-def _warm_up(prober: Prober, start_rate: float | None) -> float:
-    """Load until it no longer makes the server faster; seconds that took."""
-    median = 0.0
+def _first(prober: Prober) -> LoadResult:
+    """A few requests; again where none was answered, for a server that has to get ready first."""
     for _ in range(ROUNDS):
-        first = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
-        median = percentile(first.histogram, 50)
-        if first.answered:
+        result = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
+        if result.answered:
             break
-    rate = 0.7 * start_rate if start_rate else 0.5 / max(median, 1e-6)
+    return result
+
+
+def _settle(prober: Prober, rate: float) -> None:
+    """Load until it no longer makes the server faster."""
     before = float("inf")
+    results = []
     for _ in range(ROUNDS):
         result = prober.send(rate, max(int(rate * SETTLE), 1), hopeless=True)
+        results.append(result)
         median = percentile(result.histogram, 50)
         if result.ended_early:
             rate /= 2
         elif median > SETTLED * before:
             break
         before = median
-    return prober.elapsed
+    prober.learn(results)
 
 
-def _unloaded(prober: Prober) -> _Unloaded:
-    """The latency of requests that hardly ever meet another one; learns the length of a good answer."""
-    first = prober.send(FIRST_RATE, FIRST_COUNT, constant=True)
-    median = max(percentile(first.histogram, 50), 1e-6)
-    rate = min(0.25 / median, UNLOADED_RATE)
-    count = max(min(UNLOADED_COUNT, int(rate * prober.longest)), 1)
-    result = prober.send(rate, count, constant=True)
-    point = prober.point(rate, result)
+def _unloaded(prober: Prober, median: float) -> LoadPoint:
+    """The latency of requests that hardly ever meet another one; ``median`` seconds is about what one takes."""
+    rate = min(0.5 / median, UNLOADED_RATE)
+    count = max(min(UNLOADED_COUNT, int(rate * UNLOADED)), FIRST_COUNT)
+    point = prober.point(rate, prober.send(rate, count, constant=True, hopeless=True))
     if point.judgement is Judgement.INVALID:
-        result = prober.send(rate, count, constant=True)
-        point = prober.point(rate, result)
-    if len(result.answer_lengths) == 1 and result.answered >= SAME_LENGTH:
-        (prober.answer_length,) = result.answer_lengths
-    return _Unloaded(point, result)
+        point = prober.point(rate, prober.send(rate, count, constant=True, hopeless=True))
+    return point
 
 
 def _refused(prober: Prober, warm_up: float, point: LoadPoint) -> Measurement:

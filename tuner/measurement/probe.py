@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tuner.engine.protocol import Endpoint, HttpRequest
@@ -15,6 +16,10 @@ from tuner.spec.model import Load
 __all__ = ["Prober"]
 
 SHOWN = (50.0, 90.0, 95.0, 99.0)
+SAME_LENGTH = 20
+"""Answers that must all have had one length before another length counts as a failure."""
+BOUNDS = 8.0
+"""A probe lasts this many times the largest bound, or as long as it may: in less, a queue that grows looks fine."""
 LEAD = 0.2
 """Seconds of each probe's load before anything counts, or a tenth of its duration where that is less."""
 
@@ -24,7 +29,7 @@ class Prober:
     """Sends loads to one server and judges them; ``elapsed`` sums up their seconds.
 
     ``longest`` is the longest load at one rate, in seconds. ``check`` runs before and after each load and raises where
-    the server is gone. ``answer_length``: once known, an answer of another length has failed.
+    the server is gone.
     """
 
     generator: LoadGenerator
@@ -35,7 +40,6 @@ class Prober:
     longest: float
     seed: int
     check: Callable[[], None]
-    answer_length: int | None = None
     elapsed: float = field(default=0.0, init=False)
     _loads: int = field(default=0, init=False)
 
@@ -50,7 +54,9 @@ class Prober:
 
     def probe(self, rate: float, over: int) -> LoadPoint:
         """Load at the rate, with requests for a pass with ``over`` of them over a bound, or what the time allows."""
-        count = min(self.certifying(over), max(int(rate * self.longest * (1 + 1e-9)), 1))
+        least = rate * BOUNDS * max(bound for _, bound in self.limits.bounds)
+        wanted = max(self.certifying(over), round(least))
+        count = min(wanted, max(int(rate * self.longest * (1 + 1e-9)), 1))
         return self.point(rate, self.send(rate, count, lead=min(LEAD, 0.1 * count / rate), hopeless=True))
 
     def send(
@@ -73,13 +79,23 @@ class Prober:
             if hopeless
             else None,
             hopeless_failures=hopeless_failures(count, limits) if hopeless else None,
-            answer_length=self.answer_length,
         )
         self._loads += 1
         result = self.generator.run(plan)
         self.elapsed += result.elapsed
         self.check()
         return result
+
+    def learn(self, results: Iterable[LoadResult]) -> None:
+        """Expect answers of the length that all good answers had so far, where the engine could not say it."""
+        lengths: Counter[int] = Counter()
+        for result in results:
+            lengths.update(result.answer_lengths)
+        if len(lengths) == 1 and lengths.total() >= SAME_LENGTH:
+            (length,) = lengths
+            self.requests = tuple(
+                request.expecting(length) if request.answer_bytes is None else request for request in self.requests
+            )
 
     def point(self, rate: float, result: LoadResult) -> LoadPoint:
         """The point of the curve that a load makes."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
+import numpy as np
 from scipy.special import bdtr, bdtrc
 
 from tuner.load.histogram import decode
@@ -25,6 +26,9 @@ __all__ = ["Limits", "Verdict", "allowed", "judge", "needed", "refuting"]
 
 LATENESS_SHARE = 0.2
 LEAST_LATENESS = 0.001
+GROWTH, STRAIGHT = 0.02, 0.9
+"""Seconds of latency that a second of load adds, and how straight the line has to be, for a queue that grows."""
+LEAST_WINDOWS = 5
 WHY_INVALID = "the load generator was the bottleneck"
 
 
@@ -116,7 +120,24 @@ def judge(result: LoadResult, limits: Limits) -> Verdict:
                 return verdict
     if result.ended_early:
         return Verdict(Judgement.UNDECIDED, "the load ended early")
+    if growing(result):
+        return Verdict(Judgement.UNDECIDED, "the latency grew all through the load: the queue was not yet at its level")
     return Verdict(Judgement.PASS, "; ".join(verdict.reason for verdict in judged[1:]))
+
+
+def growing(result: LoadResult) -> bool:
+    """True where latency grew along a line through the whole load: more came than could be worked off.
+
+    Overloaded by a share x, a queue makes every second of load wait x seconds longer. Queues that are not overloaded
+    wander, but hardly ever as straight as that (correlation of the windows' means with time).
+    """
+    latency = np.array([window.latency for window in result.windows if window.scheduled])
+    if len(latency) < LEAST_WINDOWS or not latency.std():
+        return False
+    time = np.arange(len(latency))
+    straight = float(np.corrcoef(time, latency)[0, 1])
+    length = result.planned / result.offered_rate / len(latency)
+    return straight > STRAIGHT and float(np.polyfit(time, latency, 1)[0]) / length > GROWTH
 
 
 def _errors(result: LoadResult, limits: Limits) -> Verdict:
