@@ -13,8 +13,6 @@ from rich.text import Text
 
 from tuner.campaign.event import (
     BlockFinished,
-    BlockStarted,
-    CampaignEnded,
     CampaignStarted,
     Event,
     Judged,
@@ -27,7 +25,8 @@ from tuner.campaign.event import (
 from tuner.campaign.observer import Observer
 from tuner.load.protocol import LoadResult
 from tuner.measurement.latency import percentile
-from tuner.trial.outcome import Completed, Trial
+from tuner.space.assignment import Assignment
+from tuner.trial.outcome import Completed, Failed, Trial
 
 __all__ = ["LineObserver", "LiveObserver", "watching"]
 
@@ -51,13 +50,13 @@ class LineObserver:
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self._console = console
         self._quiet = quiet
-        self._best: float | None = None
+        self._narrator = Narrator()
 
     def campaign(self, campaign: str, trials: int, metric: str) -> None:
         self._say(f"campaign {campaign}: at most {trials} trials, {metric}")
 
     def event(self, event: Event, *, replayed: bool) -> None:
-        text = describe(event)
+        text = self._narrator.line(event)
         if text and not replayed:
             self._say(text)
 
@@ -82,15 +81,16 @@ class LiveObserver:
             console=console,
         )
         self._task = self._bar.add_task("starting", total=1, left="")
+        self._narrator = Narrator()
         self._now = ""
-        self._rates: dict[int, float] = {}
+        self._baseline: float | None = None
+        self._best: float | None = None
         self._began = time.monotonic()
         self._done_here = 0
 
     def view(self) -> RenderableType:
         """What is drawn now."""
-        best = max(self._rates.values(), default=None)
-        baseline = self._rates.get(0)
+        best, baseline = self._best, self._baseline
         line = "" if best is None else f"best {best:,.0f} requests/s"
         if best is not None and baseline:
             line += f", baseline {baseline:,.0f} ({best / baseline:.2f}×)"
@@ -109,10 +109,10 @@ class LiveObserver:
             case SearchEnded():
                 self._bar.update(self._task, completed=self._bar.tasks[0].total)
             case TrialStarted():
-                self._now = f"trial {event.number}: {event.assignment}"
+                self._now = f"trial {event.number}: starting {self._narrator.named(event.assignment)}"
             case _:
                 pass
-        text = describe(event)
+        text = self._narrator.line(event)
         if text and not replayed:
             self._console.print(text, markup=False)
 
@@ -122,9 +122,14 @@ class LiveObserver:
         self._now = f"{label}: {rate:,.0f} requests/s → p99 {p99:,.1f} ms{failures}"
 
     def _finish(self, trial: Trial, *, replayed: bool) -> None:
+        if not isinstance(trial.outcome, Completed | Failed):
+            return  # it is run again, and does not count against the budget
         self._bar.advance(self._task)
         if isinstance(trial.outcome, Completed) and trial.outcome.measurement.capacity is not None:
-            self._rates[trial.number] = trial.outcome.measurement.capacity.rate.value
+            rate = trial.outcome.measurement.capacity.rate.value
+            self._best = max(rate, self._best or 0.0)
+            if trial.assignment == self._narrator.baseline:
+                self._baseline = rate
         if not replayed:
             self._done_here += 1
             task = self._bar.tasks[0]
@@ -133,34 +138,43 @@ class LiveObserver:
             self._bar.update(self._task, left=f"about {left / 60:.0f} min of search left" if left > 60 else "")
 
 
-def describe(event: Event) -> str:
-    """One line for people; empty for what only the ledger needs."""
-    match event:
-        case CampaignStarted():
-            size = "endless" if event.space_size is None else f"{event.space_size:,}"
-            return f"baseline {event.baseline}; {size} configurations"
-        case TrialFinished():
-            return _trial(event.trial)
-        case SearchEnded():
-            return f"search {event.reason}"
-        case BlockStarted():
-            return ""
-        case BlockFinished():
-            return _block(event)
-        case Recommended():
-            return f"recommendation: {event.recommendation.reason}"
-        case Judged():
-            word = "allowed" if event.verdict.allow else "denied"
-            reasons = "; ".join(denial.msg for denial in event.verdict.denials)
-            return f"policies: {word}{f' – {reasons}' if reasons else ''}"
-        case CampaignEnded():
-            return f"{event.result}: {event.reason}"
-        case _:
-            return ""
+class Narrator:
+    """Events as lines for people; a configuration is named by what differs from the baseline."""
 
+    def __init__(self) -> None:
+        self.baseline: Assignment | None = None
 
-def _trial(trial: Trial) -> str:
-    return f"trial {trial.number:3d}  {_outcome(trial)}  {trial.ended - trial.started:4.1f} s  {trial.assignment}"
+    def line(self, event: Event) -> str:
+        """One line; empty for what only the ledger needs."""
+        match event:
+            case CampaignStarted():
+                self.baseline = event.baseline
+                size = "endless" if event.space_size is None else f"{event.space_size:,}"
+                return f"{size} configurations; baseline: {event.baseline}"
+            case TrialFinished():
+                trial = event.trial
+                seconds = trial.ended - trial.started
+                return f"trial {trial.number:3d}  {_outcome(trial)}  {seconds:4.1f} s  {self.named(trial.assignment)}"
+            case SearchEnded():
+                return f"search {event.reason}"
+            case BlockFinished():
+                block = event.block
+                return f"block {block.index + 1:3d}  {_outcome(event.trial)}  {event.seconds:4.1f} s  {block.side}"
+            case Recommended():
+                return event.recommendation.reason
+            case Judged():
+                word = "allowed" if event.verdict.allow else "denied"
+                reasons = "; ".join(denial.msg for denial in event.verdict.denials)
+                return f"policies: {word}{f' – {reasons}' if reasons else ''}"
+            case _:
+                return ""
+
+    def named(self, assignment: Assignment) -> str:
+        """``baseline``, or the values that differ from it; a parameter that does not apply any more is left out."""
+        if self.baseline is None or assignment == self.baseline:
+            return "baseline"
+        known = self.baseline
+        return " ".join(f"{name}={value}" for name, value in assignment.items() if known.get(name) != value)
 
 
 def _outcome(trial: Trial) -> str:
