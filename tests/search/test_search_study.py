@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import random
@@ -9,10 +10,13 @@ import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
+from wsgiref.util import setup_testing_defaults
 
 import optuna
 import pytest
+from optuna_dashboard import wsgi  # type: ignore[import-untyped]
 
 from tuner.engine.workload import Resources
 from tuner.errors import PermanentError, TemporaryError, UserError
@@ -309,6 +313,33 @@ def test_the_study_reads_well_in_a_dashboard(campaign: Campaign, completed: Outc
     assert trial.value == pytest.approx(trial.user_attrs["cost"])
     assert {"capacity", "capacity_low", "capacity_high", "hourly", "outcome", "origin"} <= set(trial.user_attrs)
     storage.close()
+
+
+@pytest.mark.real
+def test_the_dashboard_itself_opens_the_study(campaign: Campaign, completed: Outcomes) -> None:
+    with campaign.open() as search:
+        search.enqueue(campaign.space.defaults(), "baseline")
+        campaign.run(search, 3, completed)
+        failed = asked(search)
+        campaign.tell(search, failed, Failed(failure=FailureKind.START, reason="exit 1"))
+    storage = StudyStorage(campaign.url)
+    app = wsgi(storage.optuna)
+
+    def answer(path: str) -> Any:
+        environ: dict[str, Any] = {"PATH_INFO": path}
+        setup_testing_defaults(environ)
+        statuses: list[str] = []
+        body = b"".join(app(environ, lambda status, headers, *rest: statuses.append(status)))
+        assert statuses == ["200 OK"], body
+        return json.loads(body)
+
+    studies = answer("/api/studies")["study_summaries"]
+    assert [study["study_name"] for study in studies] == [campaign.name]
+    trials = answer(f"/api/studies/{studies[0]['study_id']}")["trials"]
+    storage.close()
+    assert [trial["state"] for trial in trials] == ["Complete"] * 3 + ["Fail"]
+    attributes = {pair["key"]: pair["value"] for pair in trials[3]["user_attrs"]}
+    assert attributes["reason"] == "start: exit 1"
 
 
 def test_a_study_is_not_mixed_up_with_another(tiny: Campaign, wide: Space, goal_of: Callable[..., Goal]) -> None:

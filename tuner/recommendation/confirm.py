@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuner.engine.workload import Resources
-from tuner.measurement.compare import paired_ratio
+from tuner.measurement.compare import LEAST_PAIRS, paired_ratio
 from tuner.measurement.model import Interval
 from tuner.recommendation.cost import cost_of
 from tuner.recommendation.model import Comparison, Side
@@ -137,8 +137,8 @@ class Confirmation:
         expected: float | None = None,
     ) -> None:
         """Plan ``pairs`` pairs of blocks; ``confidence`` is that of this comparison's interval (0..1)."""
-        if pairs < 2:
-            raise ValueError("a confirmation needs at least two pairs of blocks")
+        if pairs < LEAST_PAIRS:
+            raise ValueError(f"a confirmation needs at least {LEAST_PAIRS} pairs of blocks")
         if not 0 < confidence < 1:
             raise ValueError("the confidence lies between 0 and 1")
         self._goal = goal

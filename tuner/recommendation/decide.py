@@ -72,6 +72,6 @@ def _figures(comparison: Comparison) -> str:
     ratio = comparison.ratio
     return (
         f"{ratio.value:.3f} times {_BETTER[comparison.metric]} "
-        f"({comparison.confidence:.4g} confidence: {ratio.low:.3f} to {ratio.high:.3f}, "
+        f"({100 * comparison.confidence:.4g} % confidence: {ratio.low:.3f} to {ratio.high:.3f}, "
         f"{len(comparison.order)} interleaved blocks)"
     )

@@ -29,7 +29,7 @@ __all__ = ["Chooser", "listed"]
 
 _LISTED = 20_000
 """Up to this many configurations a space is listed, so that the nearest one left is always found."""
-_TRIES = 32
+_TRIES = 8
 """Proposals that are asked of a sampler before the nearest configuration left is taken instead."""
 _SEARCHES = 4_096
 """Random points that are tried in a space too large to list before it counts as exhausted."""
