@@ -19,10 +19,54 @@ __all__ = ["HEIGHT", "WIDTH", "main", "render", "write"]
 
 HEIGHT, WIDTH = 48, 192
 _WORDS = (
-    "account address amount balance bank bill city client contract country customer date delivery department discount "
-    "due email invoice item line net number office order page paid payment period phone price quantity receipt "
-    "reference refund service shipping street subtotal supplier tax terms total unit value warehouse week year"
-).split()
+    "account",
+    "address",
+    "amount",
+    "balance",
+    "bank",
+    "bill",
+    "city",
+    "client",
+    "contract",
+    "country",
+    "customer",
+    "date",
+    "delivery",
+    "department",
+    "discount",
+    "due",
+    "email",
+    "invoice",
+    "item",
+    "line",
+    "net",
+    "number",
+    "office",
+    "order",
+    "page",
+    "paid",
+    "payment",
+    "period",
+    "phone",
+    "price",
+    "quantity",
+    "receipt",
+    "reference",
+    "refund",
+    "service",
+    "shipping",
+    "street",
+    "subtotal",
+    "supplier",
+    "tax",
+    "terms",
+    "total",
+    "unit",
+    "value",
+    "warehouse",
+    "week",
+    "year",
+)
 
 
 def render(count: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

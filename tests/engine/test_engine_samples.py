@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from testbed import samples
 from tuner.engine.sample import load_samples
 from tuner.errors import UserError
 from tuner.spec.model import Payload
@@ -86,3 +87,14 @@ def test_what_does_not_fit_is_told(tmp_path: Path, broken: object, complaint: st
     broken(tmp_path)
     with pytest.raises(UserError, match=complaint):
         load_samples(PAYLOAD, tmp_path)
+
+
+def test_rendered_lines_are_the_same_for_the_same_seed() -> None:
+    images, turned = samples.render(8, seed=3)
+    again, _ = samples.render(8, seed=3)
+    other, _ = samples.render(8, seed=4)
+    assert images.shape == (8, samples.HEIGHT, samples.WIDTH, 3)
+    assert images.dtype == np.uint8
+    assert set(turned.tolist()) == {False, True}
+    assert (images == again).all()
+    assert (images != other).any()

@@ -391,3 +391,41 @@ def test_any_edit_changes_only_what_it_has_to(workload: Workload) -> None:
     assert "        unknownField: [1,2,   3]\n" in text
     back = result.with_workload(loaded(DEPLOYMENT).workload)
     assert back.workload == loaded(DEPLOYMENT).workload
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    cut=st.tuples(st.integers(0, len(DEPLOYMENT)), st.integers(0, 40)),
+    new=st.one_of(
+        st.text(st.sampled_from(list("ab:#{}[]'\"- \n\t|>&*%!~0é\x00")), max_size=8), st.just("\n    - - x\n")
+    ),
+)
+def test_a_damaged_manifest_is_read_or_is_a_mistake(cut: tuple[int, int], new: str) -> None:
+    start, length = cut
+    text = DEPLOYMENT[:start] + new + DEPLOYMENT[start + length :]
+    assert FILE in outcome_of(text)
+
+
+KINDS_OF_VALUE = st.sampled_from(["[]", "{}", "x", "1", "[x]", "{a: b}", "null", "true", "[{}]", "[[]]", '"$(A)"'])
+
+
+@settings(max_examples=150, deadline=None)
+@given(key=st.sampled_from(sorted(set(re.findall(r"(?m)^ +(?:- )?(\w+):", DEPLOYMENT)))), value=KINDS_OF_VALUE)
+def test_a_value_of_the_wrong_kind_is_a_mistake_or_harmless(key: str, value: str) -> None:
+    lines = DEPLOYMENT.splitlines()
+    index = next(n for n, line in enumerate(lines) if re.match(rf" +(- )?{key}:", line))
+    indent = len(lines[index]) - len(lines[index].lstrip(" -"))
+    end = next(
+        (n for n in range(index + 1, len(lines)) if len(lines[n]) - len(lines[n].lstrip(" ")) <= indent - 2), len(lines)
+    )
+    inner = next((n for n in range(index + 1, end) if re.match(rf" {{0,{indent}}}[\w-]", lines[n])), end)
+    text = "\n".join([*lines[:index], f"{lines[index].split(':')[0]}: {value}", *lines[inner:]]) + "\n"
+    assert FILE in outcome_of(text)
+
+
+def outcome_of(text: str) -> str:
+    """The files read, or what is said about them; anything but a UserError is a fault."""
+    try:
+        return str(list(loaded(text).texts))
+    except UserError as error:
+        return str(error)

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tuner.errors import Problem, UserError
 from tuner.spec.model import Payload, TensorInput
 
+if TYPE_CHECKING:  # numpy takes a tenth of a second, which most commands need not spend
+    from numpy.typing import NDArray
+
 __all__ = ["Samples", "load_samples"]
 
-Samples = tuple[Mapping[str, NDArray[Any]], ...]
+Samples: TypeAlias = "tuple[Mapping[str, NDArray[Any]], ...]"
 """One mapping a sample: input name → array of the input's shape (no batch dimension)."""
 
-DTYPES: Mapping[str, type[np.generic]] = {
-    "BOOL": np.bool_,
-    "UINT8": np.uint8,
-    "INT8": np.int8,
-    "INT16": np.int16,
-    "INT32": np.int32,
-    "INT64": np.int64,
-    "FP16": np.float16,
-    "FP32": np.float32,
-    "FP64": np.float64,
+_DTYPES: Mapping[str, str] = {
+    "BOOL": "bool",
+    "UINT8": "uint8",
+    "INT8": "int8",
+    "INT16": "int16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "FP16": "float16",
+    "FP32": "float32",
+    "FP64": "float64",
 }
 
 
@@ -45,6 +45,8 @@ def load_samples(payload: Payload, folder: Path) -> Samples:
 
 
 def _stack(tensor: TensorInput, path: Path) -> NDArray[Any]:
+    import numpy as np
+
     try:
         stack = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
@@ -53,7 +55,7 @@ def _stack(tensor: TensorInput, path: Path) -> NDArray[Any]:
         ) from error
     except (OSError, ValueError, EOFError) as error:
         raise UserError(Problem(f"not a .npy file: {error}", "write it with numpy.save", file=str(path))) from error
-    wanted = np.dtype(DTYPES[tensor.datatype])
+    wanted = np.dtype(_DTYPES[tensor.datatype])
     shape = "×".join(map(str, tensor.shape))
     if not isinstance(stack, np.ndarray) or stack.dtype != wanted:
         found = getattr(stack, "dtype", type(stack).__name__)

@@ -56,7 +56,10 @@ class Container:
             files=dict(self.contents),
             resources=self._resources(),
             replicas=self._replicas(),
-            node_selector={str(k): str(v) for k, v in (_value(self.data, (*POD, "nodeSelector")) or {}).items()},
+            node_selector={
+                str(label): str(value)
+                for label, value in _fields(self.tree, self.document, self.data, (*POD, "nodeSelector")).items()
+            },
         )
 
     def _text(self, steps: Path) -> str:
@@ -68,30 +71,32 @@ class Container:
         return value
 
     def _texts(self, name: str) -> tuple[str, ...]:
-        items = self.at(name) or []
-        if not isinstance(items, list):
-            raise self.problem((name,), f"{name} is no list", "write one item a line")
+        items = _items(self.tree, self.document, self.data, (*self.path, name))
         return tuple(self._text((name, index)) for index in range(len(items)))
 
     def _environment(self) -> Iterator[tuple[str, str]]:
         """Variables with a value of their own; those from a Secret or the like are not the manifest's to know."""
-        for index, entry in enumerate(self.at("env") or []):
-            if isinstance(entry, dict) and "name" in entry and "valueFrom" not in entry:
+        for index, entry in enumerate(_items(self.tree, self.document, self.data, (*self.path, "env"))):
+            _fields(self.tree, self.document, self.data, (*self.path, "env", index))
+            if entry and "valueFrom" not in entry:
                 value = "" if entry.get("value") is None else self._text(("env", index, "value"))
-                yield str(entry["name"]), value
+                yield self._text(("env", index, "name")), value
 
     def _resources(self) -> Resources:
-        amounts = {**(self.at("resources", "requests") or {}), **(self.at("resources", "limits") or {})}
-        gpus = {name: self._quantity(name, parse_bytes) for name in amounts if "/" in name}
-        limits = self.at("resources", "limits") or {}
+        requests, limits = self._amounts("requests"), self._amounts("limits")
+        gpus = {name: self._quantity(name, parse_bytes) for name in {**requests, **limits} if "/" in name}
         return Resources(
             cpu=self._quantity("cpu", parse_cores) if "cpu" in limits else None,
             memory=int(self._quantity("memory", parse_bytes)) if "memory" in limits else None,
             gpus={name: int(count) for name, count in gpus.items()},
         )
 
+    def _amounts(self, kind: str) -> Mapping[str, Any]:
+        _fields(self.tree, self.document, self.data, (*self.path, "resources"))
+        return _fields(self.tree, self.document, self.data, (*self.path, "resources", kind))
+
     def _quantity(self, name: str, parse: Any) -> Any:
-        kind = "limits" if name in (self.at("resources", "limits") or {}) else "requests"
+        kind = "limits" if name in self._amounts("limits") else "requests"
         try:
             return parse(self.at("resources", kind, name))
         except ValueError as error:
@@ -119,11 +124,11 @@ def find_container(trees: Mapping[str, Tree], path: str, container: str) -> Cont
     for index, data in enumerate(documents):
         if not isinstance(data, dict) or data.get("kind") not in KINDS:
             continue
-        for position, entry in enumerate(_value(data, (*POD, "containers")) or []):
-            if isinstance(entry, dict):
-                names.append(str(entry.get("name")))
-                if entry.get("name") == container:
-                    found.append((index, (*POD, "containers", position)))
+        for position, _ in enumerate(_items(tree, index, data, (*POD, "containers"))):
+            entry = _fields(tree, index, data, (*POD, "containers", position))
+            names.append(str(entry.get("name")))
+            if entry.get("name") == container:
+                found.append((index, (*POD, "containers", position)))
     if not found:
         raise UserError(_absent(path, container, names))
     if len(found) > 1:
@@ -150,50 +155,75 @@ def _mounted(
 ) -> Iterator[tuple[str, Source]]:
     """Each file that the container sees from a ConfigMap, by its path there."""
     sources = dict(_volumes(trees, tree, document, data))
-    for mount in _value(data, (*place, "volumeMounts")) or []:
-        entries = sources.get(str(mount.get("name")), {}) if isinstance(mount, dict) else {}
-        below = str(mount.get("subPath", "")) if entries else ""
-        for name, source in entries.items():
+    for number, _ in enumerate(_items(tree, document, data, (*place, "volumeMounts"))):
+        mount = _fields(tree, document, data, (*place, "volumeMounts", number))
+        below, target = str(mount.get("subPath") or ""), str(mount.get("mountPath"))
+        for name, source in sources.get(str(mount.get("name")), {}).items():
             if not below:
-                yield posixpath.join(str(mount["mountPath"]), name), source
+                yield posixpath.join(target, name), source
             elif name == below:
-                yield str(mount["mountPath"]), source
+                yield target, source
             elif name.startswith(f"{below}/"):
-                yield posixpath.join(str(mount["mountPath"]), name[len(below) + 1 :]), source
+                yield posixpath.join(target, name[len(below) + 1 :]), source
 
 
 def _volumes(
     trees: Mapping[str, Tree], tree: Tree, document: int, data: Any
 ) -> Iterator[tuple[str, Mapping[str, Source]]]:
     """Each volume that holds ConfigMaps: its name, and its entries by their path in the volume."""
-    for index, volume in enumerate(_value(data, (*POD, "volumes")) or []):
-        if not isinstance(volume, dict):
-            continue
+    for index, _ in enumerate(_items(tree, document, data, (*POD, "volumes"))):
         path: Path = (*POD, "volumes", index)
-        given = [(volume["configMap"], (*path, "configMap"))] if volume.get("configMap") else []
-        for number, part in enumerate(_value(volume, ("projected", "sources")) or []):
-            if isinstance(part, dict) and part.get("configMap"):
-                given.append((part["configMap"], (*path, "projected", "sources", number, "configMap")))
+        volume = _fields(tree, document, data, path)
+        sources = (*path, "projected", "sources")
+        _fields(tree, document, data, sources[:-1])
+        parts = [(*sources, number) for number, _ in enumerate(_items(tree, document, data, sources))]
         entries: dict[str, Source] = {}
-        for reference, where in given:
-            entries |= _entries(trees, tree.find(document, where), tree, reference)
-        if given:
-            yield str(volume.get("name")), entries
+        for part in (path, *parts):
+            if _fields(tree, document, data, part).get("configMap"):
+                entries |= _entries(trees, tree, document, data, (*part, "configMap"))
+        yield str(volume.get("name")), entries
 
 
-def _entries(trees: Mapping[str, Tree], node: Any, tree: Tree, reference: Any) -> Mapping[str, Source]:
-    name = reference.get("name") if isinstance(reference, dict) else None
+def _entries(trees: Mapping[str, Tree], tree: Tree, document: int, data: Any, where: Path) -> Mapping[str, Source]:
+    """The entries of the ConfigMap that the reference at ``where`` names, by their path in the volume."""
+    reference = _fields(tree, document, data, where)
+    name = reference.get("name")
+    renamed = [
+        _fields(tree, document, data, (*where, "items", number))
+        for number, _ in enumerate(_items(tree, document, data, (*where, "items")))
+    ]
     for file, other in trees.items():
         for index in range(len(other.documents)):
-            data = other.data(index)
-            if not isinstance(data, dict) or data.get("kind") != "ConfigMap":
-                continue
-            if _value(data, ("metadata", "name")) == name:
-                items = reference.get("items") or [{"key": key, "path": key} for key in data.get("data") or {}]
-                return {str(item["path"]): Source(file, index, ("data", str(item["key"]))) for item in items}
-    if isinstance(reference, dict) and reference.get("optional"):
+            found = other.data(index)
+            if _value(found, ("kind",)) == "ConfigMap" and _value(found, ("metadata", "name")) == name:
+                keys = _fields(other, index, found, ("data",))
+                items = renamed or [{"key": key, "path": key} for key in keys]
+                return {
+                    str(item.get("path")): Source(file, index, ("data", str(item.get("key"))))
+                    for item in items
+                    if item.get("key") in keys
+                }
+    if reference.get("optional"):
         return {}
-    raise tree.problem(node, f"the ConfigMap {name!r} is missing", "put it into this file or one beside it")
+    raise tree.problem(
+        tree.find(document, where), f"the ConfigMap {name!r} is missing", "put it into this file or one beside it"
+    )
+
+
+def _items(tree: Tree, document: int, data: Any, path: Path) -> list[Any]:
+    """The list at a path, empty where there is none; UserError for anything else."""
+    value = _value(data, path)
+    if value is not None and not isinstance(value, list):
+        raise tree.problem(tree.find(document, path), f"{path[-1]} is no list", "write one item a line")
+    return value or []
+
+
+def _fields(tree: Tree, document: int, data: Any, path: Path) -> Mapping[str, Any]:
+    """The mapping at a path, empty where there is none; UserError for anything else."""
+    value = _value(data, path)
+    if value is not None and not isinstance(value, dict):
+        raise tree.problem(tree.find(document, path), f"{path[-1]} is no mapping", "write key: value")
+    return value or {}
 
 
 def _value(data: Any, path: Path) -> Any:

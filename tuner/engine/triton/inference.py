@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from tuner.engine.protocol import HttpRequest
 from tuner.engine.triton.configuration import Configuration
 from tuner.errors import Problem, UserError
 from tuner.spec.model import Payload
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["check_inputs", "infer"]
 
