@@ -251,8 +251,17 @@ def test_a_lost_database_is_filled_again_from_the_ledger(tiny: Campaign, complet
             search.tell(trial, tiny.resources)
         assert [entry.metrics for entry in search.history()] == [entry.metrics for entry in history]
         assert asked(search).assignment not in seen
-        with pytest.raises(ValueError, match="cannot be the next"):
-            search.tell(tiny.trial_of(40, baseline, completed(baseline)), tiny.resources)
+
+
+def test_a_number_without_a_result_in_the_ledger_stays_unused(tiny: Campaign, completed: Outcomes) -> None:
+    points = list(tiny.space.feasible())
+    with tiny.open() as search:
+        for number in (0, 3):
+            search.tell(tiny.trial_of(number, points[number], completed(points[number])), tiny.resources)
+        history = search.history()
+        assert [entry.status for entry in history] == ["completed", "errored", "errored", "completed"]
+        seen = tiny.run(search, 20, completed)
+    assert len(seen) == len(points) - 2, "each of the others once"
 
 
 def _work(campaign: Campaign, outcomes: Outcomes, pipe: int) -> None:

@@ -27,6 +27,11 @@ from tuner.spec.model import Scalar
 __all__ = ["Axis", "axes_of", "distance", "suggest"]
 
 
+def _exact(number: float) -> Decimal:
+    """The decimal number that a person wrote: steps of 0.1 add up to 1."""
+    return Decimal(repr(float(number)))
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """One parameter, between its own values, Optuna's, and the unit interval."""
@@ -70,13 +75,15 @@ class Axis:
     def _ends(self) -> tuple[float, float]:
         if self.domain.low is None or self.domain.high is None:
             raise ValueError(f"{self.parameter.name}: a domain without values needs low and high")
-        low, high = self.domain.low, self.domain.high
-        return (low, low + self._steps() * self.domain.step) if self.domain.step else (low, high)
+        return (self.domain.low, self._at(self._steps()) if self.domain.step else self.domain.high)
 
     def _steps(self) -> int:
         """Number of steps from the lowest to the highest value."""
-        low, high, step = self.domain.low or 0.0, self.domain.high or 0.0, self.domain.step or 1.0
-        return math.floor((high - low) / step + 1e-9)
+        low, high, step = (_exact(number or 0.0) for number in (self.domain.low, self.domain.high, self.domain.step))
+        return int((high - low) / step)
+
+    def _at(self, position: int) -> float:
+        return float(_exact(self.domain.low or 0.0) + position * _exact(self.domain.step or 0.0))
 
     def encode(self, value: Scalar) -> Scalar | None:
         """The value as a sampler sees it; ``None`` where it lies outside of the domain."""
@@ -114,7 +121,7 @@ class Axis:
         low, high = self._ends()
         if self.domain.step is not None:
             position = min(max(round((number - low) / self.domain.step), 0), self._steps())
-            number = float(Decimal(repr(low)) + position * Decimal(repr(self.domain.step)))
+            number = self._at(position)
         number = min(max(number, low), high)
         return round(number) if self.domain.kind == "int" else float(number)
 
@@ -126,7 +133,7 @@ class Axis:
         if self.domain.log:
             return self.snap(math.exp(math.log(low) + unit * (math.log(high) - math.log(low))))
         if self.domain.step is not None:
-            return self.snap(low + min(int(unit * (self._steps() + 1)), self._steps()) * self.domain.step)
+            return self.snap(self._at(min(int(unit * (self._steps() + 1)), self._steps())))
         return self.snap(low + unit * (high - low))
 
     def place(self, value: Scalar) -> float:

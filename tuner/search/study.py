@@ -15,7 +15,7 @@ from typing import Self
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import RandomSampler
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from tuner.engine.workload import Resources
 from tuner.errors import PermanentError
@@ -169,13 +169,25 @@ class Search:
 
     def _started(self, trial: Trial, history: tuple[Entry, ...]) -> tuple[Entry, ...]:
         """The history in which a trial is running of which the study did not know that it ever was."""
-        if trial.number > len(history):
-            raise ValueError(f"the study has {len(history)} trials; trial {trial.number} cannot be the next")
-        if trial.number == len(history):
+        for _ in range(len(history), trial.number):
+            self._leave_out()
+        if trial.number >= len(history):
             self._queue(trial.assignment, "search" if history else "baseline")
         while (history := self.history())[trial.number].status == "waiting":
             self._start()
         return history
+
+    def _leave_out(self) -> None:
+        """Use up a number of which the ledger knows no result, so that the next trials keep theirs."""
+        record = Record(
+            assignment=Assignment({}),
+            origin="search",
+            handed_out=ATTEMPTS,
+            outcome="errored",
+            reason="lost with the study's database",
+        )
+        with self._guard():
+            self._study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=record.attributes()))
 
     def _queue(self, assignment: Assignment, origin: Origin) -> None:
         names = [axis.parameter.name for axis in axes_of(self._space) if axis.fits(assignment)]
