@@ -171,3 +171,19 @@ def test_impossible_searches_are_refused(wrong: dict[str, float]) -> None:
     fields: dict[str, float] = {"start": 10.0, "precision": 0.05, **wrong}
     with pytest.raises(ValueError, match="needs"):
         CapacitySearch(**fields)  # type: ignore[arg-type]
+
+
+def test_one_bad_load_at_the_floor_is_not_the_end() -> None:
+    """A hiccup of the machine at the lowest rate: asked again, and outvoted."""
+    search = CapacitySearch(100.0, precision=0.05, floor=100.0, ceiling=1000.0)
+    hiccup = True
+    while probe := search.ask():
+        told = exact(probe, 300.0, 330.0)
+        if probe.purpose == "narrow" and hiccup:
+            told = point(100.0, Judgement.FAIL, pressure=2.0)
+            probe = Probe(100.0, "narrow")
+            hiccup = False
+        search.tell(probe, told)
+    found = search.capacity()
+    assert found is not None
+    assert found.rate.low < 300 < found.rate.high

@@ -19,6 +19,7 @@ at 300 requests/s and 98 at 1,000 (``tests/measurement/test_capacity_truth.py``)
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,8 +149,14 @@ class CapacitySearch:
         return max(reversed(passed), key=lambda point: point.rate, default=None)
 
     def _high(self) -> LoadPoint | None:
-        """The lowest rate that did not hold."""
-        missed = [point for point in self._judged if point.judgement is not Judgement.PASS]
+        """The lowest rate that did not hold, judged at least as often so as not."""
+        passes = Counter(point.rate for point in self._judged if point.judgement is Judgement.PASS)
+        misses = Counter(point.rate for point in self._judged if point.judgement is not Judgement.PASS)
+        missed = [
+            point
+            for point in self._judged
+            if point.judgement is not Judgement.PASS and misses[point.rate] >= passes[point.rate]
+        ]
         missed += [p for p in self._scouts if p.judgement is Judgement.FAIL or p.pressure > 1 or _is_saturated(p)]
         return min(missed, key=lambda point: point.rate, default=None)
 
@@ -162,8 +169,10 @@ class CapacitySearch:
         """Nothing has passed below what did not."""
         if high is None:
             return Probe(self._ceiling, "narrow")
-        if high.rate <= self._floor * 1.001:
-            return None
+        if high.rate <= self._floor * 1.001:  # the end of the search is not left to one load
+            told = [point.judgement for point in self._judged if point.rate == high.rate]
+            decided = len(told) > 2 or len(told) - told.count(Judgement.PASS) > 1
+            return None if decided else Probe(high.rate, "narrow")
         if self._judged:
             guess = high.rate * math.exp(-self._width * 2.0 ** (self._misses - 1))
         else:
@@ -212,7 +221,7 @@ class CapacitySearch:
         if held is not None and (saturation is None or not _is_saturated(high)):
             return _crossing(held, high)
         if saturation is None:
-            return high.rate / 2
+            return high.rate * math.exp(-4 * self._width)
         if held is None or held.rate >= saturation:
             return saturation * USUAL
         utilisation = held.rate / saturation
