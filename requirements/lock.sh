@@ -5,6 +5,6 @@ compile() {
     .venv/bin/uv pip compile --quiet --generate-hashes --universal --python-version 3.11 \
         --no-emit-index-url --no-emit-find-links --no-annotate --no-header "$@"
 }
-compile --extra build pyproject.toml -o requirements/tuner.txt
-compile --extra build --extra dev pyproject.toml -c requirements/tuner.txt -o requirements/dev.txt
-compile requirements/triton.in -o requirements/triton.txt
+compile --extra build --extra demo pyproject.toml -o requirements/tuner.txt
+compile --extra build --extra demo --extra dev pyproject.toml -c requirements/tuner.txt -o requirements/dev.txt
+compile --no-deps requirements/triton.in -o requirements/triton.txt

@@ -129,7 +129,9 @@ def _manifest(snapshot: Snapshot, loaded: LoadedSpec, path: str) -> Manifest:
     if snapshot.entry(path) is None:
         what = f"the manifest {path} is not in the repository"
         raise UserError(loaded.problem(("service", "manifest"), what, "commit it, or name the file that is there"))
-    return Manifest.load(snapshot.read, path, loaded.spec.service.container)
+    folder = posixpath.dirname(path)
+    beside = [other for other in snapshot.files(folder) if posixpath.dirname(other) == folder]
+    return Manifest.load(snapshot.read, path, loaded.spec.service.container, beside)
 
 
 def _baseline(spec: TuningSpec, space: Space, deployed: Assignment) -> Assignment:

@@ -43,7 +43,8 @@ def print_summary(console: Console, target: Target, progress: Progress) -> None:
     say("campaign", target.campaign)
     say("result", f"{ended.result}: {ended.reason}" if ended else "not finished")
     if recommendation is not None:
-        say("recommended", recommendation.reason)
+        if ended is None or recommendation.reason not in ended.reason:
+            say("recommended", recommendation.reason)
         if recommendation.comparison is not None:
             say("measured", _measured(recommendation.comparison))
     for number, judged in progress.judged.items():

@@ -116,9 +116,8 @@ class CapacitySearch:
             self._scouts.append(point)
             return
         passed = point.judgement is Judgement.PASS
-        if not passed and any(
-            before.judgement is Judgement.PASS and before.rate >= point.rate for before in self._judged
-        ):
+        low = self._low()
+        if not passed and low is not None and point.rate <= low.rate:
             self._contradictions += 1
             if self._contradictions >= CONTRADICTIONS:
                 self._doubt = (

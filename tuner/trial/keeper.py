@@ -19,11 +19,13 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypedDict
 
 from tuner.trial import leftovers, memory_use, process_table
+from tuner.trial.pinning import Pinning
 
 __all__ = ["LOG_LIMIT", "Event", "Order", "main"]
 
@@ -129,6 +131,11 @@ class _Memory:
         self._newest = -1
         self._next_tree = self._next_exact = self._next_near = 0.0
 
+    @property
+    def pids(self) -> Sequence[int]:
+        """The tree's processes, as they were last seen."""
+        return self._pids
+
     def look(self) -> bool:
         """True where the limit is passed."""
         now = time.monotonic()
@@ -163,6 +170,7 @@ class _Keeper:
         self._order = order
         self._control = control
         self._memory = _Memory(order["memory"])
+        self._pinning = Pinning(order["server_cpus"])
         self._status: int | None = None
         self._log = Path(order["log"])
         self._kernel_kills = memory_use.kernel_kills()
@@ -221,6 +229,7 @@ class _Keeper:
                 cause = "memory"
             if cause is not None:
                 return cause
+            self._pinning.look(self._memory.pids)
             self._cut_log()
 
     def _hear(self, seconds: float) -> Cause | None:
