@@ -9,11 +9,13 @@ from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
 from tuner.campaign.measuring import measure_server
 from tuner.campaign.session import Session
 from tuner.errors import PermanentError
+from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
-from tuner.search.study import Exhausted, Proposal, Search
+from tuner.search.study import ATTEMPTS, Exhausted, Proposal, Search
 from tuner.trial.outcome import Completed, Failed, Trial
+from tuner.trial.protocol import InconclusiveTrialError, Server
 from tuner.trial.run import Candidate, run_trial
 
 __all__ = ["open_search", "search_configurations"]
@@ -79,30 +81,35 @@ def _reserve(session: Session) -> float:
 
 
 def _run(session: Session, proposal: Proposal) -> Trial:
-    workload = session.inputs.workload(proposal.assignment)
+    inputs = session.inputs
+    workload = inputs.workload(proposal.assignment)
     session.journal.record(
         TrialStarted(number=proposal.number, assignment=proposal.assignment, workload=workload.digest)
     )
     trial = run_trial(
         Candidate(proposal.number, proposal.assignment, workload),
-        engine=session.inputs.engine,
+        engine=inputs.engine,
         backend=session.backend,
         model=session.model,
-        measure=lambda server: measure_server(
-            session,
-            server,
-            f"trial {proposal.number}",
-            seed=session.inputs.spec.search.seed,
-            expected=_typical_rate(session),
-        ),
+        measure=lambda server: _measured(session, proposal, server),
         trials=session.folder / "trials",
     )
     session.journal.record(TrialFinished(trial=trial))
-    if proposal.origin == "baseline" and isinstance(trial.outcome, Failed):
+    if proposal.assignment == inputs.baseline and isinstance(trial.outcome, Failed):
         raise PermanentError(
             f"the baseline cannot be measured, so nothing can be compared with it: {trial.outcome.reason}"
         )
     return trial
+
+
+def _measured(session: Session, proposal: Proposal, server: Server) -> Measurement:
+    """Measure; a baseline that bears no load at all is what runs in production, so that is not believed at once."""
+    seed, label = session.inputs.spec.search.seed, f"trial {proposal.number}"
+    measurement = measure_server(session, server, label, seed=seed, expected=_typical_rate(session))
+    tries = sum(trial.assignment == proposal.assignment for trial in session.progress.trials.values()) + 1
+    if measurement.capacity is None and proposal.assignment == session.inputs.baseline and tries < ATTEMPTS:
+        raise InconclusiveTrialError(f"the baseline bore no load within the SLO: {measurement.reason}")
+    return measurement
 
 
 def _typical_rate(session: Session) -> float | None:

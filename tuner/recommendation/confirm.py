@@ -23,7 +23,7 @@ from tuner.recommendation.cost import cost_of
 from tuner.recommendation.model import Comparison, Side
 from tuner.search.objective import Goal, Metrics, cost_per_million
 from tuner.space.assignment import Assignment
-from tuner.trial.outcome import Completed, Failed, Outcome
+from tuner.trial.outcome import Completed, Failed, FailureKind, Outcome
 from tuner.value import Value
 
 __all__ = [
@@ -91,14 +91,20 @@ BlockResult = Annotated[BlockMeasured | BlockFailed | BlockErrored, Field(discri
 
 
 def result_of(outcome: Outcome, goal: Goal) -> BlockResult:
-    """What a trial of one block says: only a completed one, with every figure that the goal compares, is measured."""
+    """What a trial of one block says: only a completed one, with every figure that the goal compares, is measured.
+
+    Both sides bore a load in their trials. One that suddenly bears none was disturbed as likely as not, so its block is
+    run again before it counts.
+    """
+    if isinstance(outcome, Failed) and outcome.failure is FailureKind.INFEASIBLE:
+        return BlockErrored(reason=outcome.reason)
     if isinstance(outcome, Failed):
         return BlockFailed(reason=f"{outcome.failure.value}: {outcome.reason}")
     if not isinstance(outcome, Completed):
         return BlockErrored(reason=outcome.reason)
     measurement = outcome.measurement
     if measurement.capacity is None or measurement.capacity.rate.value <= 0:
-        return BlockFailed(reason="no load met the SLO")
+        return BlockErrored(reason="no load met the SLO")
     latency = {} if measurement.at_rate is None else measurement.at_rate.latency
     if "latency" in goal.objective.metrics and goal.latency_percentile not in latency:
         return BlockErrored(reason=f"the {goal.latency_percentile} at the stated rate was not measured")

@@ -71,7 +71,7 @@ def _objection(comparison: Comparison, minimum_gain: float) -> str | None:
 def _figures(comparison: Comparison) -> str:
     ratio = comparison.ratio
     return (
-        f"{ratio.value:.3f} times {_BETTER[comparison.metric]} "
-        f"({100 * comparison.confidence:.4g} % confidence: {ratio.low:.3f} to {ratio.high:.3f}, "
+        f"{ratio.value:.2f} times {_BETTER[comparison.metric]} "
+        f"({100 * comparison.confidence:.3g} % confidence: {ratio.low:.2f} to {ratio.high:.2f}, "
         f"{len(comparison.order)} interleaved blocks)"
     )
