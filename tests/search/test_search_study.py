@@ -364,13 +364,7 @@ def test_a_study_is_not_mixed_up_with_another(tiny: Campaign, wide: Space, goal_
     tiny.open().close()
 
 
-def test_a_sampler_that_cannot_be_used_says_what_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tuner.search.sampler.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"PyTorch.*pip install torch, or choose tpe"):
-        check_sampler(settings("gp"), objectives=1, finite=True)
-    with pytest.raises(UserError, match="pip install cmaes"):
-        check_sampler(settings("cmaes"), objectives=1, finite=True)
-    monkeypatch.undo()
+def test_a_sampler_that_cannot_be_used_says_what_can() -> None:
     with pytest.raises(UserError, match="Pareto"):
         check_sampler(settings("cmaes"), objectives=2, finite=True)
 

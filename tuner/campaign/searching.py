@@ -75,9 +75,10 @@ def _next_reason(session: Session, search: Search) -> str | None:
 
 
 def _reserve(session: Session) -> float:
-    """Seconds kept for the confirmation: its blocks are about as long as a trial."""
+    """Seconds kept for the confirmation: its blocks take about as long as trials; at most half of the whole budget."""
     seconds = sorted(trial.ended - trial.started for trial in session.progress.trials.values())
-    return BLOCKS * seconds[len(seconds) // 2] if seconds else 0.0
+    expected = BLOCKS * seconds[len(seconds) // 2] if seconds else 0.0
+    return min(expected, session.inputs.spec.budget.wall_clock / 2)
 
 
 def _run(session: Session, proposal: Proposal) -> Trial:

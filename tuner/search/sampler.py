@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
-    GPSampler,
     NSGAIISampler,
     RandomSampler,
     TPESampler,
@@ -20,23 +18,16 @@ from tuner.spec.model import Search as Settings
 
 __all__ = ["GUIDED", "REPLAYED", "check_sampler", "make_sampler", "startup_points"]
 
-GUIDED = frozenset({"tpe", "gp", "cmaes"})
+GUIDED = frozenset({"tpe", "cmaes"})
 """Samplers that learn from a few points spread over the space before they choose themselves."""
 
 REPLAYED = frozenset({"nsga2", "cmaes"})
 """Samplers that keep their state in the trials they asked for, so that history has to be asked for again."""
 
-_NEEDS = {"gp": ("torch", "PyTorch"), "cmaes": ("cmaes", "the package cmaes")}
-
 
 def check_sampler(settings: Settings, *, objectives: int, finite: bool) -> None:
     """Raise UserError where the sampler cannot be used here, saying which can."""
     name = settings.sampler
-    if name in _NEEDS and find_spec(_NEEDS[name][0]) is None:
-        module, label = _NEEDS[name]
-        raise UserError.of(
-            f"search.sampler {name} needs {label}, which is not installed", f"pip install {module}, or choose tpe"
-        )
     if name == "cmaes" and objectives > 1:
         raise UserError.of("search.sampler cmaes looks for one best value, not a Pareto set", "choose nsga2 or tpe")
     if name == "grid" and not finite:
@@ -62,8 +53,6 @@ def make_sampler(name: str, seed: int, *, conditional: bool, budget: int) -> Bas
             return TPESampler(
                 seed=seed, multivariate=True, group=conditional, n_startup_trials=1, n_ei_candidates=_CANDIDATES
             )
-        if name == "gp":
-            return GPSampler(seed=seed, n_startup_trials=1, deterministic_objective=False)
         if name == "cmaes":
             return CmaEsSampler(seed=seed, n_startup_trials=1, warn_independent_sampling=False)
         if name == "nsga2":

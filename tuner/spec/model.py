@@ -142,7 +142,7 @@ class Budget(Section):
 class Search(Section):
     """How the next trial is chosen."""
 
-    sampler: Literal["tpe", "gp", "random", "grid", "nsga2", "cmaes", "qmc"] = Field(
+    sampler: Literal["tpe", "random", "grid", "nsga2", "cmaes", "qmc"] = Field(
         "tpe", description="Optuna sampler; `grid` needs a finite space."
     )
     seed: Integer = Field(
