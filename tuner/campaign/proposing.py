@@ -40,7 +40,7 @@ def end_campaign(session: Session) -> None:
         return
     proposed = _propose(session, session.progress.trials[accepted].assignment)
     result = "proposed" if proposed.outcome in _OPEN else "not-proposed"
-    session.journal.record(CampaignEnded(result=result, reason=proposed.reason))
+    session.journal.record(CampaignEnded(result=result, reason=_told(proposed)))
 
 
 def _without_proposal(session: Session) -> CampaignEnded:
@@ -115,6 +115,12 @@ def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes
         evidence=audit | {f"{target.evidence}/{name}": raw for name, raw in report_files(report).items()},
         trailers={"Tuner-Audit-Head": signed.head.hash},
     )
+
+
+def _told(proposed: Proposed) -> str:
+    if proposed.pull is not None and proposed.outcome in (Outcome.OPENED, Outcome.UPDATED):
+        return f"pull request {proposed.pull.number} was {proposed.outcome.value}"
+    return proposed.reason
 
 
 def _change(proposed: Proposed) -> PullRequestChanged:

@@ -7,6 +7,8 @@ utilisation u = rate / saturation (the heavy-traffic form of every single-queue 
 
 A probe that is not certified counts as not passed, undecided ones too: the search looks for the largest rate that is
 known to hold, and near the capacity a rate is undecided within a few percent only. An invalid probe is repeated once.
+A pass that is taken back by a later load at the same or a lower rate counts against it; a server that does so again and
+again has no one capacity, and its interval says so.
 
 What the interval means. Within n requests a Poisson load wanders by about 1/sqrt(n) around its rate, and a queue that
 starts empty needs longer than that many requests to show a load that is a few times 1/sqrt(n) too high. So the
@@ -34,7 +36,11 @@ LOADED = 0.3
 """A pass whose latency has come this far from the unloaded one towards its bound is near the capacity."""
 USUAL = 0.93
 """Utilisation at the capacity where nothing is known of the latency."""
-CONTRADICTIONS = 3
+UNSTEADY = 3
+"""After this many passes that were taken back the server is unsteady: its capacity is then sought with less precision,
+and the interval reaches up to the highest rate that ever passed."""
+HOPELESS = 8
+"""After this many nothing about it can be believed."""
 CHANCE = 1.5
 """How far a rate that did not pass may be below the capacity, in the same units."""
 TRANSIENT = 3.0
@@ -100,7 +106,8 @@ class CapacitySearch:
             return Probe(rate, "scout")
         if low is None:
             return self._first(high)
-        if high is not None and math.log(self._end(low, high) / low.rate) > self._width * 1.001:
+        width = self._width * (UNSTEADY if self._unsteady else 1)
+        if high is not None and math.log(self._end(low, high) / low.rate) > width * 1.001:
             return Probe(self._between(low, high), "narrow")
         return None if self._confirmed is low else Probe(low.rate, "confirm")
 
@@ -119,10 +126,8 @@ class CapacitySearch:
         low = self._low()
         if not passed and low is not None and point.rate <= low.rate:
             self._contradictions += 1
-            if self._contradictions >= CONTRADICTIONS:
-                self._doubt = (
-                    f"rates that had passed did not pass again, {CONTRADICTIONS} times: the machine is unsteady"
-                )
+            if self._contradictions >= HOPELESS:
+                self._doubt = f"rates that had passed did not pass again, {HOPELESS} times: the machine is unsteady"
         self._judged.append(point)
         if passed and probe.purpose == "confirm":
             self._confirmed = point
@@ -138,6 +143,8 @@ class CapacitySearch:
         bottom, top = low.rate / (1 + TRANSIENT * spread), end * (1 + spread)
         if high is not None and end == high.rate:
             top = end * (1 + CHANCE / math.sqrt(high.result.planned))
+        if self._unsteady:
+            top = max(top, (1 + spread) * max(p.rate for p in self._judged if p.judgement is Judgement.PASS))
         value = low.rate if high is None else self._expected(low, high)
         return Capacity(rate=Interval(value=min(max(value, bottom), top), low=bottom, high=top), certified=low.rate)
 
@@ -158,6 +165,10 @@ class CapacitySearch:
         ]
         missed += [p for p in self._scouts if p.judgement is Judgement.FAIL or p.pressure > 1 or _is_saturated(p)]
         return min(missed, key=lambda point: point.rate, default=None)
+
+    @property
+    def _unsteady(self) -> bool:
+        return self._contradictions >= UNSTEADY
 
     @property
     def _saturation(self) -> float | None:
