@@ -112,7 +112,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**_bare_environment(self.root), "TUNER_STATE": str(self.state), **self.environment},
+            env={**bare_environment(self.root), "TUNER_STATE": str(self.state), **self.environment},
             start_new_session=True,
         )
 
@@ -151,7 +151,7 @@ class Service:
         return found
 
 
-def _bare_environment(home: Path) -> dict[str, str]:
+def bare_environment(home: Path) -> dict[str, str]:
     """A user without any configuration of git, least of all an identity."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "TUNER_", "EMAIL"))}
     return {**own, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "GIT_CONFIG_NOSYSTEM": "1"}

@@ -1,4 +1,4 @@
-"""Text orientation: is a line of text upright (class 0) or turned by 180 degrees (class 1)?
+"""Text orientation: tell whether a line of text is upright (class 0) or turned by 180 degrees (class 1).
 
 One UINT8 image [48, 192, 3] (height, width, BGR) gives two probabilities. ONNX Runtime's session options come from
 the ``parameters`` of config.pbtxt, under the names that Triton's own onnxruntime backend has for them.
