@@ -215,7 +215,8 @@ def measurement(capacity: float | None, at_rate: LoadPoint | None = None) -> Mea
 
 def test_what_a_trial_of_a_block_says(goal: Goal, goal_of: Callable[..., Goal]) -> None:
     assert result_of(Completed(measurement=measurement(500.0)), goal) == BlockMeasured(capacity=500.0, latency={})
-    assert isinstance(result_of(Completed(measurement=measurement(None)), goal), BlockFailed)
+    assert isinstance(result_of(Completed(measurement=measurement(None)), goal), BlockErrored)
+    assert isinstance(result_of(Failed(failure=FailureKind.INFEASIBLE, reason="slow now"), goal), BlockErrored)
     assert isinstance(result_of(Failed(failure=FailureKind.DIED, reason="signal 9"), goal), BlockFailed)
     assert isinstance(result_of(Errored(reason="no port"), goal), BlockErrored)
     assert isinstance(result_of(Inconclusive(reason="generator late"), goal), BlockErrored)

@@ -71,7 +71,12 @@ def _objection(comparison: Comparison, minimum_gain: float) -> str | None:
 def _figures(comparison: Comparison) -> str:
     ratio = comparison.ratio
     return (
-        f"{ratio.value:.2f} times {_BETTER[comparison.metric]} "
-        f"({100 * comparison.confidence:.3g} % confidence: {ratio.low:.2f} to {ratio.high:.2f}, "
+        f"{_times(ratio.value)} times {_BETTER[comparison.metric]} "
+        f"({100 * comparison.confidence:.3g} % confidence: {_times(ratio.low)} to {_times(ratio.high)}, "
         f"{len(comparison.order)} interleaved blocks)"
     )
+
+
+def _times(ratio: float) -> str:
+    """Near 1, where the third decimal decides, three of them; else two."""
+    return f"{ratio:.3f}" if abs(ratio - 1) < 0.2 else f"{ratio:.2f}"
