@@ -158,7 +158,11 @@ def _port_lost(server: ProcessServer) -> bool:
 
 
 def _foreign_listener(server: ProcessServer) -> bool:
-    """Whether a port of this server is held by a process that is not the server's."""
+    """Whether a port of this server is held by a process that is not the server's.
+
+    A port that is not free is looked up afterwards: a server that binds its last port just now is not taken for another.
+    """
+    taken = {port for port in _ports(server) if not free(port)}
     own: set[int] = set()
     for pid in server.pids:
         try:
@@ -167,7 +171,7 @@ def _foreign_listener(server: ProcessServer) -> bool:
             continue
         except psutil.AccessDenied:
             return False  # a server that changed its user: there is no telling
-    return not all(port in own or free(port) for port in _ports(server))
+    return not taken <= own
 
 
 def _ports(server: ProcessServer) -> tuple[int, int, int]:
