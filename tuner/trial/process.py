@@ -160,7 +160,7 @@ def _port_lost(server: ProcessServer) -> bool:
 def _foreign_listener(server: ProcessServer) -> bool:
     """Whether a port of this server is held by a process that is not the server's.
 
-    A port that is not free is looked up afterwards: a server that binds its last port just now is not taken for another.
+    Who holds a port is looked up after it was seen taken: a server that is still binding is not taken for another.
     """
     taken = {port for port in _ports(server) if not free(port)}
     own: set[int] = set()
