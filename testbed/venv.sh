@@ -9,10 +9,10 @@ folder=$2
     exit 2
 }
 if "$python" -c 'import ensurepip' 2>/dev/null; then
-    "$python" -m venv "$folder"
+    "$python" -m venv "$folder" || { rm -rf "$folder"; exit 1; }
 elif "$python" -m pip --version >/dev/null 2>&1; then
     "$python" -m venv --without-pip "$folder"
-    "$python" -m pip --quiet --python "$folder/bin/python" install pip
+    "$python" -m pip --quiet --python "$folder/bin/python" install pip || { rm -rf "$folder"; exit 1; }
 else
     echo "this Python has neither ensurepip nor pip: install one of them (Debian and Ubuntu: python3-venv)" >&2
     exit 2

@@ -95,7 +95,7 @@ def test_what_is_merged_or_declined_continues_the_chain_once(make_service: Make)
     service.git("checkout", "--quiet", "--detach")
     service.tuner("pr", "merge", "1", "--repo", str(service.repository))
     for _ in range(2):
-        service.tuner("watch", str(service.repository), "--once", "--json")
+        service.tuner("watch", str(service.repository), "--once", "--json", "--branch", "main")
     states = [r["body"]["state"] for r in service.records(campaign) if r["kind"] == "pull-request"]
     assert states == ["pushed", "opened", "merged"]
     assert "intact" in service.verify(campaign)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from tuner.engine.protocol import Engine, HttpRequest
 from tuner.engine.workload import Workload
-from tuner.errors import UserError
+from tuner.errors import TemporaryError, UserError
 from tuner.manifest.landing import land, read_landed
 from tuner.manifest.manifest import Manifest
 from tuner.policy.bundle import PolicyBundle
@@ -137,7 +137,9 @@ def _manifest(snapshot: Snapshot, loaded: LoadedSpec, path: str) -> Manifest:
 def _baseline(spec: TuningSpec, space: Space, deployed: Assignment) -> Assignment:
     if spec.baseline.source == "engine":
         return space.defaults()
-    return space.complete({**deployed, **(spec.baseline.values or {})})
+    if spec.baseline.source == "values":
+        return space.complete(spec.baseline.values or {})
+    return deployed
 
 
 def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, ...]:
@@ -173,8 +175,16 @@ def _bundle(snapshot: Snapshot) -> PolicyBundle:
     """The repository's own policies where it has any, else the shipped ones."""
     if snapshot.entry(POLICIES) is None:
         return PolicyBundle.default()
-    found = [path for path in snapshot.files(POLICIES) if path != QUOTA]
+    listed = snapshot.files(POLICIES)
+    found = [path for path in listed if path != QUOTA]
+    hidden = sorted(path for path in snapshot.links(POLICIES) if path.endswith((".rego", ".json", ".yaml", ".yml")))
+    if hidden:
+        raise UserError.of("is no plain file, so it would not be read", "commit a copy of the policy", file=hidden[0])
     if not any(path.endswith(".rego") for path in found):
+        data = [path for path in found if posixpath.basename(path) in ("data.json", "data.yaml", "data.yml")]
+        if data:
+            what = "there is data for policies but no policy, so it would have no effect"
+            raise UserError.of(what, "add the .rego files that they belong to", file=data[0])
         return PolicyBundle.default()
     bundle = PolicyBundle.load({path.removeprefix(f"{POLICIES}/"): snapshot.read(path) for path in found})
     check_policies(bundle)
@@ -182,13 +192,17 @@ def _bundle(snapshot: Snapshot) -> PolicyBundle:
 
 
 def _exported(snapshot: Snapshot, path: str, to: Path) -> Path:
-    if to.exists():
-        shutil.rmtree(to)
+    """The file or folder of the commit on this machine. TemporaryError where the disk does not let us."""
     entry = snapshot.entry(path)
-    if entry is not None and entry.regular:
-        to.mkdir(parents=True)
-        (to / posixpath.basename(path)).write_bytes(snapshot.read(path))
-        return to
+    try:
+        if to.exists():
+            shutil.rmtree(to)
+        if entry is not None and entry.regular:
+            to.mkdir(parents=True)
+            (to / posixpath.basename(path)).write_bytes(snapshot.read(path))
+            return to
+    except OSError as error:
+        raise TemporaryError(f"{to} cannot be written: {error.strerror or error}", delay=5.0) from error
     snapshot.export(path, to)
     return to
 

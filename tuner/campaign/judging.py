@@ -10,6 +10,7 @@ from tuner.campaign.event import Judged
 from tuner.campaign.session import Session
 from tuner.measurement.model import Interval, LoadPoint
 from tuner.policy.model import PolicyInput, PolicySide
+from tuner.recommendation.confirm import BlockMeasured, result_of
 from tuner.recommendation.model import Propose, Side
 from tuner.trial.outcome import Completed
 
@@ -67,9 +68,11 @@ def _side(session: Session, number: int, name: str, side: Side) -> PolicySide:
 
 
 def _points(session: Session, number: int, side: str) -> list[LoadPoint]:
-    """The loads at the shared rate, one for each block of this side that was measured."""
+    """The loads at the shared rate, one for each block of this side that counts."""
+    goal = session.inputs.goal
     outcomes = [event.trial.outcome for event in session.progress.blocks[number] if event.block.side == side]
-    measured = [outcome.measurement.at_rate for outcome in outcomes if isinstance(outcome, Completed)]
+    counted = [outcome for outcome in outcomes if isinstance(result_of(outcome, goal), BlockMeasured)]
+    measured = [outcome.measurement.at_rate for outcome in counted if isinstance(outcome, Completed)]
     return [point for point in measured if point is not None]
 
 

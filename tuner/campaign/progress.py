@@ -74,6 +74,11 @@ class Progress:
                 return self
 
     @property
+    def carried(self) -> bool:
+        """Whether a branch with a pull request carries the report and the chain."""
+        return any(change.state in ("pushed", "opened", "updated", "unchanged") for change in self.pull_request)
+
+    @property
     def decided(self) -> Recommendation | None:
         """The accepted candidate's recommendation, else the last one that was made."""
         if self.accepted is not None:

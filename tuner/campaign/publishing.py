@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tuner.campaign.target import Target
-from tuner.errors import TemporaryError
+from tuner.errors import PermanentError, TemporaryError
 from tuner.ledger.chain import read_chain
 from tuner.ledger.head import sign_head
 from tuner.ledger.signature import ServiceKey
@@ -36,7 +36,8 @@ def publish(
 ) -> str:
     """Put the chain with its signed head (and further files) on the audit branch; SHA of the branch's commit.
 
-    Repeating it changes nothing. TemporaryError where other processes keep moving the branch.
+    Repeating it changes nothing, and a longer chain that is there stays. TemporaryError where other processes keep
+    moving the branch, PermanentError where it has a chain that is no beginning of this one.
     """
     last = read_chain(chain)[-1]
     moment = datetime.fromisoformat(last.time)
@@ -44,8 +45,11 @@ def publish(
     for attempt in range(_TRIES):
         repository.fetch()
         tip = repository.branch(AUDIT_BRANCH)
-        if tip is not None and published_chain(repository, target) == chain:
+        there = published_chain(repository, target)
+        if tip is not None and there is not None and there.startswith(chain):
             return tip
+        if there is not None and not chain.startswith(there):
+            raise PermanentError(f"{AUDIT_BRANCH} has another chain of {target.campaign}: nothing of it is replaced")
         commit = repository.commit(
             parent=tip,
             changes={**files, **(also or {})},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tuner.campaign.report_input import PAGE, report_input
 from tuner.campaign.session import Session
 from tuner.report.model import ReportInput
+from tuner.trial.folder import write_whole
 
 if TYPE_CHECKING:
     from tuner.report.document import Report
@@ -21,15 +22,15 @@ BODY = "report.md"
 
 
 def write_report(session: Session) -> None:
-    """Write the report, and what it was made from, into the campaign's folder."""
+    """Write the report, and what it was made from, into the campaign's folder; TemporaryError where that fails."""
     from tuner.report.document import render
 
     given = report_input(session)
     folder = session.folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in report_files(render(given)).items():
-        (folder / name).write_bytes(raw)
-    (folder / INPUT).write_text(given.to_json(), encoding="utf-8")
+        write_whole(folder / name, raw)
+    write_whole(folder / INPUT, given.to_json())
 
 
 def read_report(session: Session) -> Report:

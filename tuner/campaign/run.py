@@ -6,22 +6,24 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 
 from opentelemetry import trace
 
 from tuner.campaign.confirming import confirm_candidates
 from tuner.campaign.event import CampaignEnded, CampaignStarted, StepFinished, StepName, StepStarted
-from tuner.campaign.inputs import Inputs, read_inputs
-from tuner.campaign.journal import Journal
+from tuner.campaign.failure import CampaignFailedError
+from tuner.campaign.inputs import read_inputs
+from tuner.campaign.journal import Journal, progress_of
 from tuner.campaign.parts import Parts
 from tuner.campaign.progress import Progress
 from tuner.campaign.proposing import end_campaign
-from tuner.campaign.publishing import publish
+from tuner.campaign.publishing import publish, published_chain
 from tuner.campaign.reporting import write_report
 from tuner.campaign.searching import search_configurations
 from tuner.campaign.session import Session
 from tuner.campaign.target import Target
-from tuner.errors import PermanentError
+from tuner.errors import PermanentError, UserError
 from tuner.telemetry.logs import campaign_log, logger
 from tuner.telemetry.tracing import span
 from tuner.trial.hardware import survey
@@ -39,35 +41,58 @@ _log = logger("campaign")
 
 
 def run_campaign(target: Target, parts: Parts) -> Progress:
-    """Run, or resume, a campaign to its end, and publish its chain.
+    """Run, or resume, a campaign to its end, and publish its chain; one that was published is only read.
 
-    UserError where the spec or what it names is wrong: nothing has been begun then. TemporaryError where an outside
-    system does not answer: call it again later. A PermanentError ends the campaign as failed, with its reason in the
-    ledger. KeyboardInterrupt passes through; nothing is lost.
+    UserError where the spec or what it names is wrong: before the first trial has ended nothing has been begun then, so
+    that the next call reads what was mended. TemporaryError where an outside system does not answer, PermanentError
+    where a person has to mend something: the next call goes on. KeyboardInterrupt passes through; nothing is lost.
     """
+    published = published_chain(parts.repository, target)
+    if published is not None:
+        return progress_of(published)
     folder = target.folder(parts.state)
     with (
         campaign_log(target.campaign, folder),
         span("campaign", {"tuner.campaign": target.campaign, "tuner.service": target.service}),
         Journal.open(folder / "ledger.jsonl", target.campaign, parts.observer) as journal,
     ):
-        if journal.progress.ended is None:
-            _work(target, parts, journal)
+        try:
+            if journal.progress.ended is None:
+                _work(target, parts, journal)
+        except UserError:
+            if not journal.progress.trials:
+                _forget(folder)
+            raise
         return _published(target, parts, journal)
 
 
+def _forget(folder: Path) -> None:
+    """Nothing was measured: the next call begins with what the branch has then."""
+    for name in ("ledger.jsonl", "study.db", "study.db-wal", "study.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def _work(target: Target, parts: Parts, journal: Journal) -> None:
-    inputs = _prepare(target, parts, journal)
-    budget = inputs.spec.budget.trials
-    parts.observer.campaign(target.campaign, budget, inputs.spec.objective.goal)
-    try:
-        with Session.open(target, parts, journal, inputs) as session:
+    """Read everything from the base commit, which is the branch's head when the campaign starts for the first time."""
+    started = journal.progress.started
+    base = started.base_commit if started else parts.repository.resolve(target.branch)
+    inputs = read_inputs(parts.repository.snapshot(base), target.spec_path, parts.engine)
+    with Session.open(target, parts, journal, inputs) as session:
+        if started is None:
+            journal.record(_start(session, base))
+        elif dict(inputs.digests) != started.inputs or inputs.bundle.revision != started.policy_revision:
+            raise PermanentError(
+                f"what {target.campaign} rests on has changed since it began (another version of tuner or of its "
+                f"policies): remove {session.folder} to begin anew"
+            )
+        parts.observer.campaign(target.campaign, inputs.spec.budget.trials, inputs.spec.objective.goal)
+        try:
             for name, step in STEPS:
                 if name not in journal.progress.steps:
                     _run_step(name, step, session)
-    except PermanentError as error:
-        _log.info("the campaign failed", reason=str(error))
-        journal.record(CampaignEnded(result="failed", reason=str(error)))
+        except CampaignFailedError as error:
+            _log.info("the campaign failed", reason=str(error))
+            journal.record(CampaignEnded(result="failed", reason=str(error)))
 
 
 def _run_step(name: StepName, step: Callable[[Session], None], session: Session) -> None:
@@ -78,22 +103,8 @@ def _run_step(name: StepName, step: Callable[[Session], None], session: Session)
     session.journal.record(StepFinished(step=name, seconds=round(time.monotonic() - began, 3)))
 
 
-def _prepare(target: Target, parts: Parts, journal: Journal) -> Inputs:
-    """Read everything from the base commit, which is the branch's head when the campaign starts for the first time."""
-    started = journal.progress.started
-    base = started.base_commit if started else parts.repository.resolve(target.branch)
-    inputs = read_inputs(parts.repository.snapshot(base), target.spec_path, parts.engine)
-    if started is None:
-        journal.record(_start(target, parts, inputs, base))
-    elif dict(inputs.digests) != started.inputs or inputs.bundle.revision != started.policy_revision:
-        raise PermanentError(
-            f"what {target.campaign} rests on has changed since it began (another version of tuner or of its "
-            f"policies): remove {target.folder(parts.state)} to begin anew"
-        )
-    return inputs
-
-
-def _start(target: Target, parts: Parts, inputs: Inputs, base: str) -> CampaignStarted:
+def _start(session: Session, base: str) -> CampaignStarted:
+    target, inputs = session.target, session.inputs
     return CampaignStarted(
         service=target.service,
         spec_path=target.spec_path,
@@ -102,7 +113,7 @@ def _start(target: Target, parts: Parts, inputs: Inputs, base: str) -> CampaignS
         base_commit=base,
         inputs=dict(inputs.digests),
         engine=inputs.engine.name,
-        backend=parts.backend(target.folder(parts.state) / "trials").name,
+        backend=session.backend.name,
         policy_revision=inputs.bundle.revision,
         space_size=inputs.space.size(),
         baseline=inputs.baseline,
@@ -118,7 +129,7 @@ def _start(target: Target, parts: Parts, inputs: Inputs, base: str) -> CampaignS
 def _published(target: Target, parts: Parts, journal: Journal) -> Progress:
     """Put the whole chain on the audit branch; with it the report, where no pull request carries it."""
     folder = target.folder(parts.state) / "report"
-    alone = journal.progress.intended is None and folder.is_dir()
+    alone = not journal.progress.carried and folder.is_dir()
     also = {f"{target.evidence}/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())} if alone else {}
     publish(parts.repository, target, journal.chain(), parts.key, also)
     return journal.progress

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
+from tuner.campaign.failure import CampaignFailedError
 from tuner.campaign.measuring import measure_server
 from tuner.campaign.session import Session
-from tuner.errors import PermanentError
+from tuner.engine.workload import Resources
+from tuner.errors import UserError
 from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
 from tuner.search.study import ATTEMPTS, Exhausted, Proposal, Search
-from tuner.trial.outcome import Completed, Failed, Trial
+from tuner.trial.outcome import Completed, Failed, FailureKind, Trial
 from tuner.trial.protocol import InconclusiveTrialError, Server
 from tuner.trial.run import Candidate, run_trial
 
@@ -27,9 +30,8 @@ def open_search(session: Session) -> Iterator[Search]:
     inputs = session.inputs
     url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
     budget = inputs.spec.budget.trials
-    with Search.open(
-        inputs.space, inputs.spec.search, inputs.goal, url, session.target.campaign, budget=budget
-    ) as search:
+    name = f"{session.target.campaign}-{session.journal.records[0].hash.removeprefix('sha256:')[:12]}"
+    with Search.open(inputs.space, inputs.spec.search, inputs.goal, url, name, budget=budget) as search:
         search.enqueue(inputs.baseline, "baseline")
         for number in sorted(session.progress.trials):
             _tell(session, search, session.progress.trials[number])
@@ -39,10 +41,11 @@ def open_search(session: Session) -> Iterator[Search]:
 def search_configurations(session: Session) -> None:
     """Run trials until the budget is used or nothing more is to be gained; ends with a ``SearchEnded`` event.
 
-    PermanentError where the baseline itself cannot be measured.
+    CampaignFailedError where the baseline itself cannot be measured.
     """
     inputs = session.inputs
     with open_search(session) as search:
+        _check_baseline(session)
         if inputs.space.contains(inputs.space.defaults()):
             search.enqueue(inputs.space.defaults())
         reason = _next_reason(session, search)
@@ -52,7 +55,9 @@ def search_configurations(session: Session) -> None:
                 reason = proposal.reason
                 break
             _tell(session, search, session.progress.trials.get(proposal.number) or _run(session, proposal))
+            _check_baseline(session)
             reason = _next_reason(session, search)
+        _check_baseline(session, over=True)
         session.journal.record(_ended(session, search, reason))
 
 
@@ -83,24 +88,45 @@ def _reserve(session: Session) -> float:
 
 def _run(session: Session, proposal: Proposal) -> Trial:
     inputs = session.inputs
-    workload = inputs.workload(proposal.assignment)
-    session.journal.record(
-        TrialStarted(number=proposal.number, assignment=proposal.assignment, workload=workload.digest)
-    )
-    trial = run_trial(
-        Candidate(proposal.number, proposal.assignment, workload),
-        engine=inputs.engine,
-        backend=session.backend,
-        model=session.model,
-        measure=lambda server: _measured(session, proposal, server),
-        trials=session.folder / "trials",
-    )
-    session.journal.record(TrialFinished(trial=trial))
-    if proposal.assignment == inputs.baseline and isinstance(trial.outcome, Failed):
-        raise PermanentError(
-            f"the baseline cannot be measured, so nothing can be compared with it: {trial.outcome.reason}"
+    try:
+        workload = inputs.workload(proposal.assignment)
+        session.journal.record(
+            TrialStarted(number=proposal.number, assignment=proposal.assignment, workload=workload.digest)
         )
+        trial = run_trial(
+            Candidate(proposal.number, proposal.assignment, workload),
+            engine=inputs.engine,
+            backend=session.backend,
+            model=session.model,
+            measure=lambda server: _measured(session, proposal, server),
+            trials=session.folder / "trials",
+        )
+    except UserError as error:
+        if proposal.assignment == inputs.baseline:
+            raise
+        trial = _refused(proposal, str(error))
+    session.journal.record(TrialFinished(trial=trial))
     return trial
+
+
+def _refused(proposal: Proposal, reason: str) -> Trial:
+    """A configuration that this machine or the manifest cannot have: its fault, and no reason to end the search."""
+    now = time.time()
+    outcome = Failed(failure=FailureKind.REFUSED, reason=reason)
+    return Trial(
+        number=proposal.number, assignment=proposal.assignment, workload="", outcome=outcome, started=now, ended=now
+    )
+
+
+def _check_baseline(session: Session, *, over: bool = False) -> None:
+    """The baseline has not failed; when the search is over, it has been measured. A function of the ledger."""
+    tried = [trial for trial in session.progress.trials.values() if trial.assignment == session.inputs.baseline]
+    failed = [trial for trial in tried if isinstance(trial.outcome, Failed)]
+    measured = any(isinstance(trial.outcome, Completed) for trial in tried)
+    if failed or (over and not measured):
+        last = (failed or tried)[-1].outcome if tried else None
+        reason = "it was never tried" if last is None or isinstance(last, Completed) else last.reason
+        raise CampaignFailedError(f"the baseline cannot be measured, so nothing can be compared with it: {reason}")
 
 
 def _measured(session: Session, proposal: Proposal, server: Server) -> Measurement:
@@ -122,4 +148,14 @@ def _typical_rate(session: Session) -> float | None:
 
 
 def _tell(session: Session, search: Search, trial: Trial) -> None:
-    search.tell(trial, session.inputs.workload(trial.assignment).resources)
+    search.tell(trial, _resources(session, trial))
+
+
+def _resources(session: Session, trial: Trial) -> Resources:
+    """What the trial used; the baseline's resources for a configuration that could not even be priced."""
+    try:
+        resources = session.inputs.workload(trial.assignment).resources
+        session.inputs.goal.hourly(resources)
+    except UserError:
+        return session.inputs.workload(session.inputs.baseline).resources
+    return resources

@@ -41,8 +41,12 @@ class Session:
     @classmethod
     @contextmanager
     def open(cls, target: Target, parts: Parts, journal: Journal, inputs: Inputs) -> Iterator[Session]:
-        """Put the model and the samples on this machine, and remove what a killed process left running."""
+        """Put the model and the samples on this machine, and remove what a killed process left running.
+
+        UserError where the model, a sample or the baseline's price is wrong.
+        """
         folder = target.folder(parts.state)
+        inputs.goal.hourly(inputs.workload(inputs.baseline).resources)
         backend = parts.backend(folder / "trials")
         backend.reap()
         session = cls(target, parts, journal, inputs, backend, folder, inputs.model(folder), inputs.requests(folder))

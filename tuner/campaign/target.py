@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tuner.errors import UserError
 from tuner.ledger.head import AuditFiles
 from tuner.repository.repository import Repository
 from tuner.value import canonical_json, digest_of
 
-__all__ = ["Target"]
+__all__ = ["Target", "protected_branch"]
+
+OWN = "tuner/"
+"""Branches of tuner itself begin so: proposals and the audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,5 +50,18 @@ class Target:
         return f"audit/{self.service}/{self.campaign}"
 
     def folder(self, state: Path) -> Path:
-        """Where the campaign's own files lie on this machine."""
-        return state / "campaigns" / self.campaign
+        """Where the campaign's own files lie on this machine; another clone of the repository has others."""
+        clone = digest_of(self.repository).removeprefix("sha256:")[:8]
+        return state / "campaigns" / f"{self.campaign}@{clone}"
+
+
+def protected_branch(repository: Repository, named: str | None) -> str:
+    """The branch that configuration, policies and allowed signers are read from: the named one, else the default.
+
+    UserError where that is a branch of tuner itself, because somebody has checked a proposal out.
+    """
+    branch = named or repository.default_branch()
+    if branch.startswith(OWN):
+        what = f"{branch} is a branch of tuner's own, not a protected one"
+        raise UserError.of(what, "name the protected branch with --branch, or check it out")
+    return branch

@@ -13,6 +13,8 @@ from tuner.errors import TunerError
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="tuner",
     help="Commit a tuning spec, get a tested, policy-checked pull request for your inference service.",
@@ -59,9 +61,13 @@ def main() -> None:
     except TunerError as error:
         Output(as_json=as_json).error(error)
         sys.exit(exit_code(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing is lost, the same command resumes\n")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            sys.stderr.write("interrupted: nothing is lost, the same command resumes\n")
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        Output(as_json=as_json).error(error)
+        sys.exit(exit_code(error))

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from tuner.campaign.publishing import AUDIT_BRANCH
+from tuner.campaign.target import protected_branch
 from tuner.cli.options import Json, Repo, StateFolder, state_folder
 from tuner.cli.output import Output, table
 from tuner.errors import UserError
@@ -33,6 +34,8 @@ Ref = Annotated[
     typer.Option("--ref", help="Branch or commit to look at (default: the audit branch, then pull requests)."),
 ]
 
+Branch = Annotated[str | None, typer.Option("--branch", help="The protected branch (default: the repository's).")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the group to the command line."""
@@ -40,7 +43,9 @@ def register(app: typer.Typer) -> None:
 
 
 @group.command(name="verify")
-def verify_command(campaign: Campaign, repo: Repo = Path(), ref: Ref = None, as_json: Json = False) -> None:
+def verify_command(
+    campaign: Campaign, repo: Repo = Path(), ref: Ref = None, branch: Branch = None, as_json: Json = False
+) -> None:
     """Find every changed, missing, reordered, added or cut off record of a campaign.
 
     The signers that are allowed come from audit/allowed_signers on the protected branch, never from the branch that is
@@ -48,7 +53,7 @@ def verify_command(campaign: Campaign, repo: Repo = Path(), ref: Ref = None, as_
     """
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
-        allowed = _allowed(repository)
+        allowed = _allowed(repository, protected_branch(repository, branch))
         found, path = _find(repository, campaign, ref)
         head = path.removesuffix(".jsonl") + ".head.json"
         result = verify(
@@ -80,18 +85,18 @@ def key(state: StateFolder = None) -> None:
     typer.echo(ServiceKey.load(state_folder(state) / "key").allowed_signer, nl=False)
 
 
-def _allowed(repository: Repository) -> str:
-    snapshot = repository.snapshot(repository.resolve(repository.default_branch()))
+def _allowed(repository: Repository, branch: str) -> str:
+    snapshot = repository.snapshot(repository.resolve(branch))
     if snapshot.entry(ALLOWED_SIGNERS) is None:
         fix = f"commit the line that `tuner audit key` prints to {ALLOWED_SIGNERS}"
-        raise UserError.of(f"{ALLOWED_SIGNERS} is not on {repository.default_branch()}", fix)
+        raise UserError.of(f"{ALLOWED_SIGNERS} is not on {branch}", fix)
     return snapshot.read(ALLOWED_SIGNERS).decode(errors="replace")
 
 
 def _find(repository: Repository, campaign: str, ref: str | None) -> tuple[Snapshot, str]:
     """The commit and the path of a chain: on the given ref, else on the audit branch, else on a proposal's branch."""
     name = campaign.rpartition("/")[2].removesuffix(".jsonl")
-    branches = [ref] if ref else [AUDIT_BRANCH, repository.default_branch(), *_proposals(repository)]
+    branches = [ref] if ref else [AUDIT_BRANCH, *_proposals(repository)]
     for branch in branches:
         if ref is None and repository.branch(branch) is None:
             continue

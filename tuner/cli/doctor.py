@@ -65,12 +65,16 @@ def _triton() -> Finding:
 
 
 def _hardware(hardware: Hardware) -> list[Finding]:
-    split = plan_cpus(None, hardware.cpus, quota=hardware.cpu_quota)
-    cpus = f"{hardware.cpu_model}, {len(hardware.cpus)} CPUs; trials: {split.note or 'server and generator apart'}"
+    try:
+        split = plan_cpus(None, hardware.cpus, quota=hardware.cpu_quota)
+        apart, ok = split.note or "server and generator apart", True
+    except TunerError as error:
+        apart, ok = str(error), False
+    cpus = f"{hardware.cpu_model}, {len(hardware.cpus)} CPUs; trials: {apart}"
     gpus = [_gpu(gpu) for gpu in hardware.gpus.gpus]
     none = hardware.gpus.note or "no GPU"
     return [
-        Finding("cpu", ok=True, detail=cpus),
+        Finding("cpu", ok=ok, detail=cpus),
         Finding("memory", ok=True, detail=f"{hardware.memory / 2**30:.1f} GiB"),
         Finding("gpu", ok=bool(gpus), detail="; ".join(gpus) or f"none: {none}"),
     ]

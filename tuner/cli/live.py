@@ -102,6 +102,10 @@ class LiveObserver:
 
     def event(self, event: Event, *, replayed: bool) -> None:
         match event:
+            case CampaignStarted():
+                self._best = self._baseline = None
+                self._began, self._done_here = time.monotonic(), 0
+                self._bar.reset(self._task, total=self._bar.tasks[0].total)
             case TrialFinished():
                 self._finish(event.trial, replayed=replayed)
             case StepStarted():

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tuner.errors import PermanentError, TemporaryError, UserError
 
-__all__ = ["EXIT_CODES", "Output", "exit_code", "table"]
+__all__ = ["EXIT_CODES", "Output", "exit_code", "lines_of", "table"]
 
 EXIT_CODES = {
     0: "done (also: the baseline is kept, nothing to do)",
@@ -41,13 +41,22 @@ class Output:
         else:
             text(self.out)
 
-    def error(self, error: Exception) -> None:
-        """One line a problem, on standard error; with JSON also as a document on standard output."""
-        lines = [str(problem) for problem in error.problems] if isinstance(error, UserError) else [str(error)]
-        for line in lines:
+    def explain(self, error: Exception) -> None:
+        """One line a problem, on standard error."""
+        for line in lines_of(error):
             self.err.print(line, markup=False)
+
+    def error(self, error: Exception) -> None:
+        """What a command ends with: explained, and with JSON also a document on standard output."""
+        self.explain(error)
         if self.as_json:
-            sys.stdout.write(json.dumps({"error": lines, "exit": exit_code(error)}, ensure_ascii=False) + "\n")
+            document = {"error": lines_of(error), "exit": exit_code(error)}
+            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
+
+
+def lines_of(error: Exception) -> list[str]:
+    """An error as people read it, a line a problem."""
+    return [str(problem) for problem in error.problems] if isinstance(error, UserError) else [str(error)]
 
 
 def exit_code(error: Exception) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import random
 import time
 from collections.abc import Iterator
@@ -14,12 +15,13 @@ from tuner.campaign.journal import progress_of
 from tuner.campaign.publishing import AUDIT_BRANCH
 from tuner.campaign.reporting import INPUT, report_files
 from tuner.campaign.run import run_campaign
-from tuner.campaign.target import Target
+from tuner.campaign.target import Target, protected_branch
+from tuner.cli.committed import path_in_repository, refuse_uncommitted
 from tuner.cli.live import watching
-from tuner.cli.output import Output, exit_code, table
+from tuner.cli.output import Output, exit_code, lines_of, table
 from tuner.cli.summary import print_summary, summary
 from tuner.cli.wiring import Settings, make_parts
-from tuner.errors import UserError
+from tuner.errors import TunerError, UserError
 from tuner.report.model import ReportInput
 from tuner.repository.repository import Repository
 from tuner.spec.loading import load_spec
@@ -31,11 +33,10 @@ __all__ = ["run_spec", "show_status", "watch_repository", "write_report"]
 
 def run_spec(spec: Path, branch: str | None, settings: Settings, output: Output) -> int:
     """Run or resume the campaign of one committed spec; the exit code."""
-    path = spec.absolute()
-    with Repository.around(path) as repository:
-        protected = branch or repository.default_branch()
-        name = _in_repository(repository, path)
-        _refuse_uncommitted(repository, protected, name, path)
+    with Repository.around(spec.absolute()) as repository:
+        protected = protected_branch(repository, branch)
+        name = path_in_repository(repository, spec)
+        refuse_uncommitted(repository, protected, name, spec)
         service = load_spec(repository.snapshot(repository.resolve(protected)).read(name), name).spec.metadata.name
         target = Target.of(repository, name, protected, service)
         with watching(output.err, quiet=output.as_json) as observer:
@@ -45,23 +46,35 @@ def run_spec(spec: Path, branch: str | None, settings: Settings, output: Output)
 
 
 def watch_repository(repo: str, branch: str | None, settings: Settings, output: Output, pause: float | None) -> int:
-    """Look, and look again after ``pause`` seconds (``None``: once); the exit code of a single look."""
+    """Look, and look again after ``pause`` seconds (``None``: once); the exit code of a single look.
+
+    A watcher that goes on outlives what a single look would end with: it tells, waits, and looks again.
+    """
     seen: set[str] = set()
+    told: set[tuple[str, str]] = set()
     with _opened(repo, settings.state) as repository:
         while True:
-            with watching(output.err, quiet=output.as_json) as observer:
-                parts = make_parts(repository, settings, observer)
-                looks = list(look(parts, branch, known=seen.__contains__))
-            _tell(output, looks, first=not seen)
+            delay = pause or 0.0
+            try:
+                with watching(output.err, quiet=output.as_json) as observer:
+                    looks = list(look(make_parts(repository, settings, observer), branch, known=seen.__contains__))
+            except TunerError as error:
+                if pause is None:
+                    raise
+                output.error(error)
+                looks, delay = [], max(delay, getattr(error, "delay", 0.0))
+            _tell(output, looks, told, once=pause is None)
             seen |= {one.target.campaign for one in looks if one.target and one.error is None}
             if pause is None:
                 return max((_look_code(one) for one in looks), default=0)
-            time.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
+            time.sleep(delay * random.uniform(0.9, 1.1))  # noqa: S311 - jitter, no secret
 
 
 @contextmanager
 def _opened(repo: str, state: Path) -> Iterator[Repository]:
     """A folder is the repository itself; an address is cloned into the state folder."""
+    if "://" not in repo and not Path(repo).exists() and ":" not in repo:
+        raise UserError.of(f"there is no folder {repo}", "name a repository's folder, or the address of a remote one")
     if Path(repo).is_dir():
         with Repository.open(Path(repo).absolute()) as repository:
             yield repository
@@ -72,36 +85,24 @@ def _opened(repo: str, state: Path) -> Iterator[Repository]:
         yield repository
 
 
-def _in_repository(repository: Repository, path: Path) -> str:
-    try:
-        return path.resolve().relative_to(repository.folder.resolve()).as_posix()
-    except ValueError as error:
-        raise UserError.of(f"{path} is not inside {repository.folder}", "name the spec by its path") from error
-
-
-def _refuse_uncommitted(repository: Repository, branch: str, name: str, path: Path) -> None:
-    """Only what is committed counts; a difference would surprise."""
-    snapshot = repository.snapshot(repository.resolve(branch))
-    if snapshot.entry(name) is None:
-        raise UserError.of(f"{name} is not committed on {branch}", "commit it: tuner works on commits", file=str(path))
-    if path.exists() and path.read_bytes() != snapshot.read(name):
-        raise UserError.of(f"{name} differs from {branch}", "commit the change, or discard it", file=str(path))
-
-
-def _tell(output: Output, looks: list[Look], *, first: bool) -> None:
-    for one in looks:
-        if one.error is not None:
-            output.error(one.error)
-    told = [(one.target, one.progress) for one in looks if one.target is not None and one.progress is not None]
+def _tell(output: Output, looks: list[Look], told: set[tuple[str, str]], *, once: bool) -> None:
+    """Say what is new: ends of campaigns, and each mistake once."""
+    fresh = [one for one in looks if (one.spec_path, str(one.error or one.target)) not in told]
+    told |= {(one.spec_path, str(one.error or one.target)) for one in fresh}
+    errors = [one.error for one in fresh if one.error is not None]
+    ended = [(one.target, one.progress) for one in fresh if one.target is not None and one.progress is not None]
+    for error in errors:
+        output.explain(error)
 
     def text(console: Console) -> None:
-        for target, progress in told:
+        for target, progress in ended:
             print_summary(console, target, progress)
-        if not looks and first:
+        if once and not looks:
             console.print("no specs (tuning*.yaml) on the protected branch")
 
-    if looks or first or not output.as_json:
-        output.result([summary(target, progress) for target, progress in told], text)
+    if once or fresh:
+        documents = [summary(target, progress) for target, progress in ended]
+        output.result([*documents, *({"error": lines_of(error), "exit": exit_code(error)} for error in errors)], text)
 
 
 def _look_code(one: Look) -> int:
@@ -146,11 +147,11 @@ def _ended(repository: Repository) -> Iterator[tuple[str, str, str, str]]:
 
 def write_report(state: Path, campaign: str, folder: Path) -> Path:
     """Write a campaign's report again from what it was made from; the page's path. UserError where there is none."""
-    file = state / "campaigns" / campaign / "report" / INPUT
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError.of(f"there is no report of {campaign}: {error.strerror}", f"looked at {file}") from error
+    folders = sorted((state / "campaigns").glob(f"{glob.escape(campaign)}@*"))
+    files = [found / "report" / INPUT for found in folders if (found / "report" / INPUT).is_file()]
+    if not files:
+        raise UserError.of(f"there is no report of {campaign}", f"looked below {state / 'campaigns'}")
+    text = files[-1].read_text(encoding="utf-8")
     from tuner.report.document import render
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from tuner.cli.committed import path_in_repository, refuse_uncommitted
 from tuner.cli.options import Json
 from tuner.cli.output import Output, table
 from tuner.engine.registry import engine_named
@@ -69,6 +70,8 @@ def validate(
 
 
 def _policy_problems(folder: Path) -> tuple[Problem, ...]:
+    if not folder.is_dir():
+        return UserError.of("there is no such folder", "name the folder with the policies", file=str(folder)).problems
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
     quota = files.pop("quota.yaml", None)
     try:
@@ -132,12 +135,13 @@ def plan(
     """Show what a campaign would do, how long it would take and cost, without running anything."""
     from tuner.campaign.inputs import read_inputs
     from tuner.campaign.planning import make_plan
+    from tuner.campaign.target import protected_branch
 
     output = Output(as_json=as_json)
-    path = spec.absolute()
-    with Repository.around(path) as repository:
-        name = str(path.relative_to(repository.folder.absolute()))
-        branch = repository.default_branch()
+    with Repository.around(spec.absolute()) as repository:
+        branch = protected_branch(repository, None)
+        name = path_in_repository(repository, spec)
+        refuse_uncommitted(repository, branch, name, spec)
         inputs = read_inputs(repository.snapshot(repository.resolve(branch)), name, engine_named)
         made = make_plan(inputs)
     output.result(made.model_dump(mode="json"), lambda console: _print_plan(console, made))

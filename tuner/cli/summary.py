@@ -28,7 +28,7 @@ def summary(target: Target, progress: Progress) -> dict[str, Any]:
         "recommendation": recommendation.model_dump(mode="json") if recommendation else None,
         "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
         "pull_request": pull.model_dump(mode="json") if pull else None,
-        "branch": progress.intended.branch if progress.intended else None,
+        "branch": progress.intended.branch if progress.intended and progress.carried else None,
         "report": _report(target, progress) if progress.recommended else None,
         "audit": str(target.audit.chain),
         "verify": f"tuner audit verify {target.campaign} --repo {target.repository}",
@@ -78,7 +78,7 @@ def _print_places(say: _Lines, target: Target, progress: Progress) -> None:
 
 
 def _report(target: Target, progress: Progress) -> str:
-    branch = progress.intended.branch if progress.intended else AUDIT_BRANCH
+    branch = progress.intended.branch if progress.intended and progress.carried else AUDIT_BRANCH
     return f"{branch}:{target.evidence}/report.html"
 
 

@@ -51,12 +51,13 @@ def observability(trace: str, log_level: str) -> None:
 def make_parts(repository: Repository, settings: Settings, observer: Observer) -> Parts:
     """A campaign's parts on this machine: process backend, Locust, embedded forge."""
     state = settings.state
+    opa = _opa(settings) if settings.policy_engine == "opa" else None
 
     def policies(bundle: PolicyBundle) -> AbstractContextManager[PolicyEngine]:
-        if settings.policy_engine == "opa":
+        if opa is not None:
             from tuner.policy.server import OpaServer
 
-            return OpaServer(_opa(settings), bundle)
+            return OpaServer(opa, bundle)
         return _embedded(bundle)
 
     return Parts(

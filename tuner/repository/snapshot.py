@@ -86,6 +86,11 @@ class Snapshot:
             entry.path for entry in self._below(folder, limit=_LISTING) if entry.regular and _is_named_well(entry.path)
         )
 
+    def links(self, folder: str = "") -> tuple[str, ...]:
+        """Paths below a folder that ``files`` leaves out: links, submodules, names that are refused."""
+        readable = set(self.files(folder))
+        return tuple(entry.path for entry in self._below(folder, limit=_LISTING) if entry.path not in readable)
+
     def export(self, folder: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
         """Write the files below a folder into the new or empty folder ``to``, mode 0644; their names relative to it.
 

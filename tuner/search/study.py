@@ -136,7 +136,7 @@ class Search:
         history = self.history()
         for entry in history:
             if entry.status == "running" and entry.number not in self._given:
-                if entry.record.handed_out < ATTEMPTS:
+                if entry.record.handed_out < ATTEMPTS or entry.record.origin == "baseline":
                     return self._hand_out(self._left(entry.number))
                 self._write(entry, _abandoned(entry.record), history)
                 return self.ask()
