@@ -41,7 +41,8 @@ def main() -> int:
     figures += [_figure(f"step {step}", [run["steps"].get(step, 0.0) for run in runs], "s") for step in STEPS]
     figures.append(_figure("start-up a trial", [run["start_up"] for run in runs], "s"))
     figures.append(_figure("share outside start-up and load", [run["outside"] * 100 for run in runs], "%", "<= 5"))
-    figures.append(_figure("gain over the baseline", [run["ratio"] for run in runs if run["ratio"]], "×"))
+    if gains := [run["ratio"] for run in runs if run["ratio"]]:
+        figures.append(_figure("gain over the baseline", gains, "×"))
     for role in ("tuner", "generator", "keeper"):
         figures.append(_figure(f"peak memory, {role}", [run["memory"].get(role, 0.0) for run in runs], "MiB"))
     write("demo", figures, runs, ["make", "bench-demo"])
@@ -64,7 +65,7 @@ def _run(number: int) -> dict[str, Any]:
         "wall": round(wall, 2),
         "steps": dict(progress.steps),
         "trials": len(progress.trials),
-        "start_up": round(mean(_start_ups(progress)), 3),
+        "start_up": round(mean([*_start_ups(progress)] or [0.0]), 3),
         "outside": round(1 - used / wall, 4),
         "result": progress.ended.result if progress.ended else "unfinished",
         "ratio": comparison.ratio.value if comparison else None,
@@ -124,7 +125,7 @@ def _memory() -> Iterator[Mapping[str, float]]:
 def _figure(name: str, values: list[float], unit: str, goal: str | None = None) -> Figure:
     """The mean over the runs, with the lowest and highest as the interval."""
     interval = (min(values), max(values)) if len(values) > 1 else None
-    return Figure.of(name, mean(values) if values else 0.0, unit, interval=interval, goal=goal)
+    return Figure.of(name, mean(values), unit, interval=interval, goal=goal)
 
 
 if __name__ == "__main__":

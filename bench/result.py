@@ -15,7 +15,7 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["RESULTS", "machine", "write"]
+__all__ = ["RESULTS", "commit", "machine", "write"]
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -38,7 +38,7 @@ def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]
     result = BenchmarkResult(
         name=name,
         command=shlex.join(command),
-        commit=_commit(),
+        commit=commit(),
         machine=machine(),
         figures=tuple(figures),
         runs=tuple(dict(run) for run in runs),
@@ -50,7 +50,7 @@ def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]
     return path
 
 
-def _commit() -> str:
+def commit() -> str:
     """The checkout's commit, marked where the work tree differs from it."""
     done = subprocess.run(
         ["git", "describe", "--always", "--dirty", "--abbrev=40"],

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import platformdirs
 
-from bench.result import write
+from bench.result import commit, write
 from tests.campaign.test_killed_campaign import kill_at_random
 from tuner.measurement.benchmark import Figure
 
@@ -29,12 +29,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     wanted = parser.parse_args().kills
     store = platformdirs.user_cache_path("tuner") / "soak.json"
-    done = json.loads(store.read_text()) if store.exists() else {"kills": 0, "campaigns": 0}
+    begun = {"commit": commit(), "kills": 0, "campaigns": 0}
+    done = json.loads(store.read_text()) if store.exists() else begun
+    if done.get("commit") != begun["commit"]:
+        done = begun  # counts belong to the code that was counted
     while done["kills"] < wanted:
         batch = min(BATCH, wanted - done["kills"])
         with tempfile.TemporaryDirectory(prefix="tuner-soak-") as scratch:
             campaigns = kill_at_random(Path(scratch), batch, random.Random(done["kills"]))  # noqa: S311
-        done = {"kills": done["kills"] + batch, "campaigns": done["campaigns"] + campaigns}
+        done = {**done, "kills": done["kills"] + batch, "campaigns": done["campaigns"] + campaigns}
         store.parent.mkdir(parents=True, exist_ok=True)
         store.write_text(json.dumps(done))
         print(f"{done['kills']} of {wanted} kills, {done['campaigns']} campaigns, all whole", flush=True)  # noqa: T201

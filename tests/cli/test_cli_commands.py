@@ -105,6 +105,7 @@ def test_the_key_is_made_once_and_printed_as_an_allowed_signer(service: Service)
         ({"configs/echo/samples/x.npy": b"not an array"}, "x.npy"),
         ({"policies/broken.rego": "package broken\n\ndeny contains if {\n"}, "broken.rego"),
         ({"policies/quota.yaml": "quotas: 3\n"}, "policies/quota.yaml:1:"),
+        ({"policies/data.yaml": "limits: {}\n"}, "it would have no effect"),
     ],
     ids=lambda value: "" if isinstance(value, dict) else value,
 )
@@ -156,3 +157,44 @@ def test_watch_names_one_broken_spec_and_still_sees_the_others(service: Service)
     done = service.tuner("watch", str(service.repository), "--once", expect=2)
     assert "configs/a/tuning.yaml:" in done.stderr
     assert "configs/b/tuning.yml:" in done.stderr
+
+
+def test_policies_that_are_links_are_refused_rather_than_passed_over(service: Service) -> None:
+    folder = service.repository / "policies"
+    folder.mkdir()
+    (folder / "own.rego").symlink_to("/etc/passwd")
+    service.git("add", "--all")
+    service.git("commit", "--quiet", "--message", "a link")
+    assert "no plain file" in service.tuner("run", str(service.repository / SPEC_PATH), expect=2).stderr
+
+
+def test_a_mistake_that_was_mended_in_the_manifest_is_not_kept(service: Service) -> None:
+    """The spec's commit stays the same; what was read before anything was measured is read again."""
+    broken = MANIFEST.replace('limits: {cpu: "1", memory: 256Mi}', "limits: {memory: 256Mi}")
+    service.write({MANIFEST_PATH: broken})
+    assert "CPU" in service.tuner("run", str(service.repository / SPEC_PATH), expect=2).stderr
+    assert list(service.state.glob("campaigns/*/ledger.jsonl")) == []
+
+
+def test_folders_and_foreign_places_are_mistakes_not_tracebacks(service: Service) -> None:
+    folder = service.repository / "configs/echo"
+    assert "this is a folder" in service.tuner("run", str(folder), expect=2).stderr
+    assert "no such folder" in service.tuner("validate", str(folder), "--policies", "nowhere", expect=2).stdout
+    assert "there is no folder" in service.tuner("watch", "./nowhere", "--once", expect=2).stderr
+    unwritable = service.root / "nowhere" / "tuning.yaml"
+    done = service.tuner("init", str(service.repository / MANIFEST_PATH), "-o", str(unwritable), expect=None)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+def test_plan_takes_any_way_to_the_spec(service: Service) -> None:
+    winding = service.repository / "configs" / ".." / SPEC_PATH
+    assert "12 configurations" in service.tuner("plan", str(winding)).stdout
+
+
+def test_watch_gives_one_json_document_whatever_it_finds(service: Service) -> None:
+    service.git("rm", "--quiet", SPEC_PATH)
+    service.write({"configs/a/tuning.yaml": "kind: Nothing\n"})
+    told = json.loads(service.tuner("watch", str(service.repository), "--once", "--json", expect=2).stdout)
+    assert [one["exit"] for one in told] == [2]
+    assert "configs/a/tuning.yaml:" in told[0]["error"][0]
