@@ -11,6 +11,7 @@ import random
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
@@ -29,7 +30,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=500)
     wanted = parser.parse_args().kills
     store = platformdirs.user_cache_path("tuner") / "soak.json"
-    begun = {"commit": commit(), "kills": 0, "campaigns": 0}
+    begun: dict[str, Any] = {"commit": commit(), "kills": 0, "campaigns": 0}
     done = json.loads(store.read_text()) if store.exists() else begun
     if done.get("commit") != begun["commit"]:
         done = begun  # counts belong to the code that was counted

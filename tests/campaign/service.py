@@ -69,7 +69,7 @@ parameters:
   max_batch_size: { values: [1, 2, 4] }
 load:
   payload: { samples: samples, inputs: [{ name: x, datatype: UINT8, shape: [8] }] }
-slo: { latency: { p90: 100ms }, errorRate: 5%, confidence: 90% }
+slo: { latency: { p50: 50ms }, errorRate: 5%, confidence: 90% }
 prices: { cpu: 0.03 USD, memory: 0.004 USD }
 budget: { trials: TRIALS, wallClock: 20m }
 search: { sampler: random, seed: 3, precision: 30%, probe: 500ms }

@@ -92,10 +92,9 @@ def test_a_committed_spec_becomes_a_pull_request_with_manifest_report_and_audit(
 def test_what_is_merged_or_declined_continues_the_chain_once(make_service: Make) -> None:
     service = make_service(policies(99), trials=5)
     campaign = service.run()["campaign"]
-    service.git("checkout", "--quiet", "--detach")
     service.tuner("pr", "merge", "1", "--repo", str(service.repository))
     for _ in range(2):
-        service.tuner("watch", str(service.repository), "--once", "--json", "--branch", "main")
+        service.tuner("watch", str(service.repository), "--once", "--json")
     states = [r["body"]["state"] for r in service.records(campaign) if r["kind"] == "pull-request"]
     assert states == ["pushed", "opened", "merged"]
     assert "intact" in service.verify(campaign)
