@@ -72,7 +72,7 @@ load:
 slo: { latency: { p50: 50ms }, errorRate: 5%, confidence: 90% }
 prices: { cpu: 0.03 USD, memory: 0.004 USD }
 budget: { trials: TRIALS, wallClock: 20m }
-search: { sampler: random, seed: 3, precision: 30%, probe: 500ms }
+search: { sampler: random, seed: 3, precision: 30%, probe: 200ms }
 """
 
 
