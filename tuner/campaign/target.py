@@ -52,7 +52,7 @@ class Target:
     def folder(self, state: Path) -> Path:
         """Where the campaign's own files lie on this machine; another clone of the repository has others."""
         clone = digest_of(self.repository).removeprefix("sha256:")[:8]
-        return state / "campaigns" / f"{self.campaign}@{clone}"
+        return state / "campaigns" / f"{self.campaign}.{clone}"
 
 
 def protected_branch(repository: Repository, named: str | None) -> str:

@@ -147,7 +147,7 @@ def _ended(repository: Repository) -> Iterator[tuple[str, str, str, str]]:
 
 def write_report(state: Path, campaign: str, folder: Path) -> Path:
     """Write a campaign's report again from what it was made from; the page's path. UserError where there is none."""
-    folders = sorted((state / "campaigns").glob(f"{glob.escape(campaign)}@*"))
+    folders = sorted((state / "campaigns").glob(f"{glob.escape(campaign)}.*"))
     files = [found / "report" / INPUT for found in folders if (found / "report" / INPUT).is_file()]
     if not files:
         raise UserError.of(f"there is no report of {campaign}", f"looked below {state / 'campaigns'}")
