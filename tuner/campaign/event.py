@@ -37,7 +37,7 @@ __all__ = [
     "event_of",
 ]
 
-StepName = Literal["prepare", "search", "confirm", "report", "propose"]
+StepName = Literal["search", "confirm", "report", "propose"]
 ForgeState = Literal[
     "pushed",
     "opened",
