@@ -20,7 +20,7 @@ from gevent.monkey import get_original
 from tuner.load.answer import AnswerReader, Head, MalformedAnswerError
 from tuner.load.arrivals import schedule
 from tuner.load.order import Order
-from tuner.load.tally import Observation, Tally, tally
+from tuner.load.tally import Observation
 
 __all__ = ["CancelledLoadError", "Sender"]
 
@@ -80,8 +80,11 @@ class Sender:
             self._drop(connection)
         self._poll.close()
 
-    def run(self, order: Order) -> Tally:
-        """Send the order; returns when every request is answered or has failed. CancelledLoadError."""
+    def run(self, order: Order) -> tuple[Observation, float]:
+        """Send the order; returns when every request is answered or has failed: what was seen, seconds elapsed.
+
+        CancelledLoadError; OSError where this machine is at its end.
+        """
         if (order.host, order.port) != self._address:
             for connection in list(self._connections.values()):
                 self._drop(connection)
@@ -141,7 +144,7 @@ class _Load:
         self._give_up = float("inf")
         self._finished = 0.0
 
-    def run(self) -> Tally:
+    def run(self) -> tuple[Observation, float]:
         self._zero = zero = time.perf_counter() + START_DELAY
         look = 0.0
         while True:
@@ -156,7 +159,7 @@ class _Load:
                 break
             until = look if self._next >= self._end else min(self._times[self._next], look)
             self._receive(until)
-        return self._tally(time.perf_counter() - zero)
+        return self._seen(), time.perf_counter() - zero
 
     def _send_due(self, now: float) -> None:
         times, end = self._times, min(self._end, self._next + BURST)
@@ -329,9 +332,9 @@ class _Load:
                 found += 1
         return found
 
-    def _tally(self, elapsed: float) -> Tally:
+    def _seen(self) -> Observation:
         order, lead = self._order, self._order.lead_count
-        seen = Observation(
+        return Observation(
             scheduled=np.array(self._times[lead : self._next]),
             latency=np.array(self._latency[lead : self._next]),
             sent_late=np.array(self._late[lead : self._next]),
@@ -340,9 +343,6 @@ class _Load:
             first=lead / order.rate,
             finished=self._finished,
             ended_early=self._ended_early,
-        )
-        return tally(
-            seen, planned=order.count, rate=order.rate, timeout=order.timeout, bounds=order.bounds, elapsed=elapsed
         )
 
 

@@ -27,6 +27,7 @@ from locust.stats import setup_distributed_stats_event_listeners
 from tuner.load.order import Order
 from tuner.load.sender import CancelledLoadError, Sender
 from tuner.load.statistics import report
+from tuner.load.tally import Observation, Tally, tally
 from tuner.load.wire import FRAME, Frame, decode_order, frame
 
 __all__ = ["OpenLoopUser", "main"]
@@ -61,6 +62,12 @@ def _write(data: bytes) -> None:
         data = data[os.write(STDOUT, data) :]
 
 
+def _counted(order: Order, seen: Observation, elapsed: float) -> Tally:
+    return tally(
+        seen, planned=order.count, rate=order.rate, timeout=order.timeout, bounds=order.bounds, elapsed=elapsed
+    )
+
+
 class OpenLoopUser(User):
     """All users in one: takes an order, sends it when its times have come, answers with the tally."""
 
@@ -75,7 +82,7 @@ class OpenLoopUser(User):
         """One order."""
         try:
             order = _read_order()
-            tally = self.sender.run(order)
+            counted = _counted(order, *self.sender.run(order))
         except (EOFError, CancelledLoadError):
             self.sender.close()
             raise StopUser from None
@@ -84,8 +91,8 @@ class OpenLoopUser(User):
             raise StopUser from None
         finally:
             gc.collect()
-        _write(frame(asdict(tally)))
-        report(self.environment, order, tally)
+        _write(frame(asdict(counted)))
+        report(self.environment, order, counted)
 
 
 def _settle(cpus: str) -> None:
