@@ -7,6 +7,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from tuner.load.protocol import LoadResult
+from tuner.measurement.interference import Interference
+from tuner.measurement.resource_use import ResourceUse
 from tuner.value import Value
 
 __all__ = ["Capacity", "Interval", "Judgement", "LoadPoint", "Measurement"]
@@ -80,3 +82,8 @@ class Measurement(Value):
     peak_memory: int | None = None
     """Bytes."""
     cpu_seconds: float | None = None
+    """Of the server since it was started, its start included."""
+    use: ResourceUse | None = None
+    """What the server used over the loads; ``None`` where the place of the trial cannot say."""
+    interference: Interference | None = None
+    """What else the machine did meanwhile; ``None`` where the place of the trial cannot say."""
