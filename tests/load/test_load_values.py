@@ -7,36 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from scipy import stats
 
-from tuner.load.arrivals import Arrivals, schedule
+from tuner.load.arrivals import schedule
 from tuner.load.generator import LocustGenerator
 from tuner.load.histogram import HIGHEST, decode, encode_seconds, recorded
 from tuner.load.protocol import LoadPlan
 from tuner.load.simulated import SimulatedServer
-
-
-@given(
-    st.sampled_from(["poisson", "constant"]),
-    st.integers(1, 2000),
-    st.integers(0, 200),
-    st.floats(0.1, 1e5),
-    st.integers(0, 2**40),
-)
-def test_a_schedule_holds_what_was_asked(arrivals: Arrivals, count: int, lead: int, rate: float, seed: int) -> None:
-    times = schedule(arrivals, count, lead, rate, seed)
-    assert len(times) == lead + count
-    assert (np.diff(times) >= 0).all()
-    assert times[0] >= 0
-    assert times[-1] <= (lead + count) / rate
-    assert (times[:lead] <= lead / rate + 1e-9).all()
-    assert (times[lead:] >= lead / rate - 1e-9).all()
-    assert (times == schedule(arrivals, count, lead, rate, seed)).all()
-
-
-def test_poisson_gaps_are_exponential() -> None:
-    gaps = np.diff(schedule("poisson", 20_000, 0, 500.0, 1))
-    assert stats.kstest(gaps * 500, "expon").pvalue > 0.001
 
 
 @given(st.lists(st.floats(0, 4000), min_size=1, max_size=200))

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from tuner.engine.protocol import Engine, HttpRequest
 from tuner.engine.workload import Workload
 from tuner.errors import TemporaryError, UserError
+from tuner.load.arrivals import Arrivals, Trace
+from tuner.load.trace import arrivals_of, read_trace
 from tuner.manifest.landing import land, read_landed
 from tuner.manifest.manifest import Manifest
 from tuner.policy.bundle import PolicyBundle
@@ -52,6 +54,8 @@ class Inputs:
     snapshot: Snapshot
     folder: str
     """The spec's folder in the repository."""
+    arrivals: Arrivals
+    """How requests arrive; a trace is that of the commit."""
 
     @property
     def spec(self) -> TuningSpec:
@@ -122,6 +126,7 @@ def read_inputs(snapshot: Snapshot, spec_path: str, engine_named: Callable[[str]
         digests=dict(sorted(digests.items())),
         snapshot=snapshot,
         folder=folder,
+        arrivals=arrivals_of(spec.load.arrivals, lambda path: _trace(snapshot, inside(folder, path))),
     )
 
 
@@ -143,13 +148,16 @@ def _baseline(spec: TuningSpec, space: Space, deployed: Assignment) -> Assignmen
 
 
 def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, ...]:
-    """The files of the model and the samples, where they are in the repository."""
+    """The files of the model, the samples and the trace, where they are in the repository."""
     spec = loaded.spec
     found: list[str] = []
-    for place, written in (
+    places: list[tuple[tuple[str, ...], str]] = [
         (("service", "model"), spec.service.model),
         (("load", "payload", "samples"), spec.load.payload.samples),
-    ):
+    ]
+    if spec.load.arrivals.file is not None:
+        places.append((("load", "arrivals", "file"), spec.load.arrivals.file))
+    for place, written in places:
         if urlsplit(written).scheme == "file":
             continue
         path = inside(folder, written)
@@ -163,6 +171,10 @@ def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, 
         except UserError as error:
             raise _at(loaded, place, error) from error
     return tuple(found)
+
+
+def _trace(snapshot: Snapshot, path: str) -> Trace:
+    return read_trace(snapshot.read(path), path)
 
 
 def _blobs(snapshot: Snapshot, files: Iterable[str]) -> dict[str, str]:

@@ -45,6 +45,7 @@ def measure_server(session: Session, server: Server, label: str, *, seed: int, e
         start_rate=expected,
         at_rate=spec.objective.rate,
         check=server.check,
+        arrivals=session.inputs.arrivals,
     )
     return _believed(session, server, measurement)
 
@@ -65,6 +66,7 @@ def measure_again(
         capacity=capacity,
         at_rate=rate,
         check=server.check,
+        arrivals=session.inputs.arrivals,
     )
     return _believed(session, server, measurement)
 

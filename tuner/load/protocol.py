@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from pydantic import Field, model_validator
 
 from tuner.engine.protocol import Endpoint, HttpRequest
+from tuner.load.arrivals import Arrivals
 from tuner.value import Value
 
 __all__ = ["LoadGenerator", "LoadPlan", "LoadResult", "LoadWindow"]
@@ -24,7 +25,7 @@ class LoadPlan(Value):
 
     endpoint: Endpoint
     requests: tuple[HttpRequest, ...] = Field(min_length=1)
-    arrivals: Literal["poisson", "constant"]
+    arrivals: Arrivals
     rate: float = Field(gt=0)
     duration: float = Field(gt=0)
     seed: int

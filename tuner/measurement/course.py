@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from scipy.special import betaincinv
 
 from tuner.engine.protocol import Endpoint, HttpRequest
+from tuner.load.arrivals import Arrivals
 from tuner.load.protocol import LoadGenerator, LoadResult
+from tuner.load.trace import arrivals_of
 from tuner.measurement.capacity import CapacitySearch, Probe, Purpose
 from tuner.measurement.latency import percentile
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
@@ -52,13 +54,15 @@ def measure(
     start_rate: float | None = None,
     at_rate: float | None = None,
     check: Callable[[], None],
+    arrivals: Arrivals | None = None,
 ) -> Measurement:
     """Measure a started server. ``check`` runs between loads and raises where the server is gone.
 
     ``start_rate``: where the capacity is expected, requests per second; guessed from the unloaded latency where
-    ``None``. ``at_rate``: a rate to report as well. Whatever ``check`` and the generator raise passes through.
+    ``None``. ``at_rate``: a rate to report as well. ``arrivals``: those of the spec, with the trace that it names, for
+    which alone they are needed. Whatever ``check`` and the generator raise passes through.
     """
-    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
+    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
     first = _first(prober)
     if not first.answered:
         return _refused(prober, prober.elapsed, prober.point(FIRST_RATE, first))
@@ -91,12 +95,13 @@ def remeasure(
     capacity: float,
     at_rate: float | None = None,
     check: Callable[[], None],
+    arrivals: Arrivals | None = None,
 ) -> Measurement:
     """Measure a server whose capacity (requests per second) is about known: the search begins there, in small steps.
 
     No unloaded latency is taken. Otherwise as ``measure``.
     """
-    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check)
+    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
     _first(prober)
     _settle(prober, 0.7 * capacity)
     warm_up = prober.elapsed
@@ -122,6 +127,7 @@ def _prober(
     search: Search,
     seed: int,
     check: Callable[[], None],
+    arrivals: Arrivals | None,
 ) -> Prober:
     return Prober(
         generator=generator,
@@ -132,6 +138,7 @@ def _prober(
         longest=search.probe,
         seed=1000 * seed,
         check=check,
+        arrivals=arrivals or arrivals_of(load.arrivals),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tuner.engine.protocol import Endpoint, HttpRequest
+from tuner.load.arrivals import Arrivals
 from tuner.load.protocol import LoadGenerator, LoadPlan, LoadResult
 from tuner.measurement.latency import name_of, percentile, percentiles
 from tuner.measurement.model import LoadPoint
@@ -40,6 +41,7 @@ class Prober:
     longest: float
     seed: int
     check: Callable[[], None]
+    arrivals: Arrivals
     elapsed: float = field(default=0.0, init=False)
     _loads: int = field(default=0, init=False)
 
@@ -68,7 +70,7 @@ class Prober:
         plan = LoadPlan(
             endpoint=self.endpoint,
             requests=self.requests,
-            arrivals="constant" if constant else self.load.arrivals,
+            arrivals="constant" if constant else self.arrivals,
             rate=rate,
             duration=count / rate,
             seed=self.seed + self._loads,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from tuner.report import format as fmt
 from tuner.report.metric import conditions
 from tuner.report.model import ReportInput
+from tuner.spec.traffic import Arrivals
 
 __all__ = ["load_words"]
-
-_ARRIVALS = {"poisson": "Poisson arrivals", "constant": "constant arrivals"}
 
 
 def load_words(report: ReportInput) -> tuple[str, ...]:
@@ -16,7 +15,7 @@ def load_words(report: ReportInput) -> tuple[str, ...]:
     load = report.spec.load
     sentences = [
         f"SLO: {conditions(report.spec)}.",
-        f"Open loop with {_ARRIVALS[load.arrivals]}: latency counts from the moment a request was due; "
+        f"Open loop with {_arrivals(load.arrivals)}: latency counts from the moment a request was due; "
         f"one unanswered after {fmt.bound(load.timeout)} has failed.",
     ]
     if report.compared_at is not None:
@@ -24,3 +23,13 @@ def load_words(report: ReportInput) -> tuple[str, ...]:
     if load.expected is not None:
         sentences.append(f"Expected traffic in production: {fmt.plain(load.expected)} requests/s.")
     return tuple(sentences)
+
+
+def _arrivals(arrivals: Arrivals) -> str:
+    if arrivals.kind == "gamma":
+        return f"bursty arrivals (gamma gaps, coefficient of variation {arrivals.cv:g})"
+    if arrivals.kind == "diurnal":
+        return f"Poisson arrivals in waves (rate {100 * (arrivals.swing or 0):g} % up and down)"
+    if arrivals.kind == "trace":
+        return "arrivals replayed from a trace"
+    return {"poisson": "Poisson arrivals", "constant": "constant arrivals"}[arrivals.kind]

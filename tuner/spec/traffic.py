@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from tuner.spec.mistake import Mistake, shown
+from tuner.spec.mistake import Mistake, nearest, shown
 from tuner.spec.quantity import Duration, Rate, Share
-from tuner.spec.section import Integer, RelativePath, Section, Text
+from tuner.spec.section import Integer, Number, RelativePath, Section, Text
 
-__all__ = ["Load", "Payload", "Slo", "TensorInput"]
+__all__ = ["Arrivals", "Load", "Payload", "Slo", "TensorInput"]
 
 _MOST_ELEMENTS = 2**28
 _PERCENTILE = r"p[0-9]{1,2}(\.[0-9]{1,3})?"
@@ -57,10 +59,67 @@ class Payload(Section):
         return inputs
 
 
+_OF_KIND = {"poisson": (), "constant": (), "gamma": ("cv",), "diurnal": ("swing", "period"), "trace": ("file",)}
+_EXAMPLE = {"cv": "cv: 2", "swing": "swing: 50%", "period": "period: 60s", "file": "file: arrivals.txt"}
+
+
+class Arrivals(Section):
+    """How requests arrive; each kind takes its own keys and no other. All are replayed from a seed."""
+
+    kind: Literal["poisson", "constant", "gamma", "diurnal", "trace"] = Field(
+        description="`poisson`, `constant` (for these two the word will do, `arrivals: poisson`), `gamma` in bursts, "
+        "`diurnal` with a rate that rises and falls, `trace` for recorded timestamps."
+    )
+    cv: Annotated[Number, Field(ge=0.1, le=10)] | None = Field(
+        None, description="Of `gamma`: coefficient of variation of the gaps; 1 is Poisson, more is burstier."
+    )
+    swing: Share | None = Field(None, description="Of `diurnal`: by which share of the mean the rate rises and falls.")
+    period: Duration | None = Field(
+        None, description="Of `diurnal`: length of a wave; each load holds whole waves, stretched or squeezed to fit."
+    )
+    file: RelativePath | None = Field(
+        None, description="Of `trace`: file with a timestamp in seconds on each line; time is scaled to each rate."
+    )
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        for key in _EXAMPLE:
+            given, needed = getattr(self, key) is not None, key in _OF_KIND[self.kind]
+            if needed and not given:
+                raise Mistake(f"{self.kind} arrivals need {key}", f"add for example {_EXAMPLE[key]}")
+            if given and not needed:
+                owner = next(kind for kind, keys in _OF_KIND.items() if key in keys)
+                raise Mistake(f"{key} is only for {owner} arrivals", f"remove it, or write kind: {owner}", at=(key,))
+        return self
+
+
+class _Word:
+    """A word stands for the arrivals of that kind: ``poisson`` for ``{kind: poisson}``."""
+
+    @staticmethod
+    def read(raw: Any) -> Any:
+        if not isinstance(raw, str):
+            return raw
+        if needs := _OF_KIND.get(raw):
+            example = f"write {{kind: {raw}, {', '.join(_EXAMPLE[key] for key in needs)}}}"
+            raise Mistake(f"{raw} arrivals need {' and '.join(needs)}", example)
+        if raw not in _OF_KIND:
+            near = nearest(raw, _OF_KIND)
+            choice = f"write one of {', '.join(_OF_KIND)}"
+            raise Mistake(f"arrivals cannot be {shown(raw)}", f"did you mean {near}? {choice}" if near else choice)
+        return {"kind": raw}
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        words = [kind for kind, needs in _OF_KIND.items() if not needs]
+        return {"anyOf": [{"type": "string", "enum": words}, handler(core)]}
+
+
 class Load(Section):
     """The load that a configuration has to bear."""
 
-    arrivals: Literal["poisson", "constant"] = Field("poisson", description="How requests arrive (open loop).")
+    arrivals: Annotated[Arrivals, BeforeValidator(_Word.read), _Word()] = Field(
+        "poisson", validate_default=True, description="How requests arrive (open loop)."
+    )
     payload: Payload = Field(description="What each request carries.")
     timeout: Duration = Field("2s", validate_default=True, description="A request unanswered after this has failed.")
     expected: Rate | None = Field(None, description="Traffic in production; with it the report states money a month.")
