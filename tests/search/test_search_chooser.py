@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tuner.search.encoding import Axis, axes_of, distance
+from tuner.search.encoding import Axis, axes_of
 from tuner.search.objective import Goal
+from tuner.search.pool import Pool
 from tuner.search.proposal import Chooser
 from tuner.search.record import Entry, Record
 from tuner.space.assignment import Assignment
@@ -196,9 +197,32 @@ def test_distance_is_a_distance(data: st.DataObject) -> None:
     domain = data.draw(domains())
     axes = [axis_of(domain)]
     left, right = (Assignment({"x": axes[0].at(data.draw(st.floats(0, 0.999)))}) for _ in range(2))
-    assert distance(axes, left, right) == distance(axes, right, left)
-    assert (distance(axes, left, right) == 0) == (left == right)
-    assert distance(axes, left, Assignment({})) == 1
+    pool = Pool(axes, [left, right, Assignment({})])
+    assert pool.distances(left)[1] == pool.distances(right)[0] <= 1
+    assert (pool.distances(left)[1] == 0) == (left == right)
+    assert list(pool.distances(Assignment({}))) == [1, 1, 0]
+    assert pool.distances(left)[2] == 1
+
+
+def test_distances_of_all_parameters_add_up(wide: Space) -> None:
+    axes = axes_of(wide)
+    pool = Pool.of(wide, axes)
+    assert pool is not None
+    wanted = wide.defaults()
+    apart = [Pool([axis], pool.points).distances(wanted) for axis in axes]
+    assert pool.distances(wanted) == pytest.approx(sum(apart))
+    left = pool.without([wanted])
+    assert left is not None
+    assert len(left) == len(pool.points) - 1
+    nearest = left.nearest(wanted)
+    assert nearest != wanted
+    assert pool.distances(wanted)[pool.points.index(nearest)] == min(d for d in pool.distances(wanted) if d > 0)
+
+
+def test_nothing_is_left_of_a_pool_that_is_known(small: Space) -> None:
+    pool = Pool.of(small, axes_of(small))
+    assert pool is not None
+    assert pool.without(pool.points) is None
 
 
 def test_an_axis_stands_after_those_that_it_depends_on(wide: Space) -> None:

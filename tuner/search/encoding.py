@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,7 +23,7 @@ from tuner.space.parameter import Domain, Parameter, same
 from tuner.space.space import Space
 from tuner.spec.model import Scalar
 
-__all__ = ["Axis", "axes_of", "distance", "suggest"]
+__all__ = ["Axis", "axes_of", "suggest"]
 
 
 def _exact(number: float) -> Decimal:
@@ -154,22 +153,6 @@ class Axis:
 def axes_of(space: Space) -> tuple[Axis, ...]:
     """One axis a parameter, each after those that it depends on."""
     return tuple(Axis(parameter) for parameter in space.parameters)
-
-
-def distance(axes: Sequence[Axis], left: Assignment, right: Assignment) -> float:
-    """How unlike two configurations are: 1 for each category that differs, the share of the range for an order."""
-    total = 0.0
-    for axis in axes:
-        name = axis.parameter.name
-        if name not in left and name not in right:
-            continue
-        if name not in left or name not in right:
-            total += 1.0
-        elif not axis.ordered:
-            total += 0.0 if same(left[name], right[name]) else 1.0
-        else:
-            total += abs(axis.place(left[name]) - axis.place(right[name]))
-    return total
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Scalar:

@@ -8,40 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import optuna
 from optuna.trial import TrialState, create_trial
 
 from tuner.search.design import spread
-from tuner.search.encoding import Axis, axes_of, distance, suggest
+from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.objective import Goal, Metrics
+from tuner.search.pool import Left, Pool
 from tuner.search.record import Entry, Origin
 from tuner.search.sampler import REPLAYED, make_sampler, startup_points
 from tuner.search.storage import quiet
 from tuner.space.assignment import Assignment
-from tuner.space.space import LISTED, Space
+from tuner.space.space import Space
 from tuner.spec.model import Scalar
 from tuner.spec.model import Search as Settings
 
-__all__ = ["Chooser", "listed"]
+__all__ = ["Chooser"]
 
-_LISTED = 20_000
-"""Up to this many configurations a space is listed, so that the nearest one left is always found."""
 _TRIES = 8
 """Proposals that are asked of a sampler before the nearest configuration left is taken instead."""
 _SEARCHES = 4_096
 """Random points that are tried in a space too large to list before it counts as exhausted."""
-
-
-def listed(space: Space) -> tuple[Assignment, ...] | None:
-    """Every feasible configuration, or ``None`` where the space is too large or endless."""
-    combinations = space.combinations()
-    if combinations is None or combinations > LISTED:
-        return None
-    found = tuple(islice(space.feasible(), _LISTED + 1))
-    return found if len(found) <= _LISTED else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +49,19 @@ class Chooser:
         self._goal = goal
         self._budget = budget
         self._axes = axes_of(space)
-        self._pool = listed(space)
+        self._pool = Pool.of(space, self._axes)
         self._conditional = any(parameter.when for parameter in space.parameters)
 
     @property
-    def pool(self) -> tuple[Assignment, ...] | None:
-        """Every feasible configuration where they can be listed."""
-        return self._pool
+    def listed(self) -> bool:
+        """Whether every feasible configuration can be listed."""
+        return self._pool is not None
 
     def choose(self, history: Sequence[Entry], reference: Metrics | None) -> _Choice | None:
         """A feasible configuration that the history does not hold; ``None`` where there is none left."""
         known = {entry.assignment for entry in history}
-        left = None if self._pool is None else [point for point in self._pool if point not in known]
-        if left is not None and not left:
+        left = None if self._pool is None else self._pool.without(known)
+        if self._pool is not None and left is None:
             return None
         started = sum(entry.record.origin == "start" for entry in history)
         seed = int(np.random.SeedSequence([self._settings.seed, len(history)]).generate_state(1)[0])
@@ -90,11 +79,11 @@ class Chooser:
         chosen = self._sampled(history, reference, known, left, seed)
         return None if chosen is None else _Choice(chosen, "search")
 
-    def _spread(self, known: set[Assignment], left: list[Assignment] | None, index: int) -> Assignment | None:
+    def _spread(self, known: set[Assignment], left: Left | None, index: int) -> Assignment | None:
         """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""
         seed = self._settings.seed
         if left is not None:
-            return self._nearest(left, spread(self._space, self._axes, index, seed))
+            return left.nearest(spread(self._space, self._axes, index, seed))
         points = (spread(self._space, self._axes, place, seed) for place in range(index, index + _SEARCHES))
         return next((point for point in points if point not in known and self._space.contains(point)), None)
 
@@ -103,7 +92,7 @@ class Chooser:
         history: Sequence[Entry],
         reference: Metrics | None,
         known: set[Assignment],
-        left: list[Assignment] | None,
+        left: Left | None,
         seed: int,
     ) -> Assignment | None:
         study = self._remembered(history, reference, seed)
@@ -116,7 +105,7 @@ class Chooser:
             first = first or point
             study.tell(trial, state=TrialState.FAIL)
         if left is not None and first is not None:
-            return self._nearest(left, first)
+            return left.nearest(first)
         return self._anything(known, seed)
 
     def _anything(self, known: set[Assignment], seed: int) -> Assignment | None:
@@ -128,9 +117,6 @@ class Chooser:
             if point not in known and self._space.contains(point):
                 return point
         return None
-
-    def _nearest(self, left: list[Assignment], wanted: Assignment) -> Assignment:
-        return min(left, key=lambda point: distance(self._axes, point, wanted))
 
     def _suggested(self, trial: optuna.Trial) -> Assignment:
         values: dict[str, Scalar] = {}

@@ -77,7 +77,7 @@ class Search:
         """
         quiet()
         chooser = Chooser(space, settings, goal, budget)
-        check_sampler(settings, objectives=len(goal.directions), finite=chooser.pool is not None)
+        check_sampler(settings, objectives=len(goal.directions), finite=chooser.listed)
         storage = StudyStorage(storage_url)
         try:
             with guarded(storage.url):
