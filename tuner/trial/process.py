@@ -9,6 +9,8 @@ A CPU limit is a set of CPUs: the limit rounded up, the load generator on others
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -27,6 +29,7 @@ from tuner.trial.orphans import Register
 from tuner.trial.outcome import Failed, FailureKind
 from tuner.trial.ports import PortReservation, free, reserve
 from tuner.trial.protocol import TrialFailedError
+from tuner.trial.reference import ReferenceLoad, cpu_reference
 from tuner.trial.server import ProcessServer
 
 __all__ = ["ProcessBackend"]
@@ -111,6 +114,12 @@ class ProcessBackend:
                 raise
             return server
         raise TemporaryError(f"other programs took the server's ports {_PORT_TRIES} times in a row", delay=5.0)
+
+    @contextmanager
+    def reference(self, resources: Resources) -> Iterator[ReferenceLoad]:
+        """See the Protocol."""
+        with cpu_reference(self.cpus(resources).server) as load:
+            yield load
 
     def reap(self) -> int:
         """See the Protocol: exactly the servers on record whose tuner is dead."""

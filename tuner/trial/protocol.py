@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 from tuner.engine.protocol import Endpoint, Engine
-from tuner.engine.workload import Workload
+from tuner.engine.workload import Resources, Workload
+from tuner.measurement.interference import Interference
+from tuner.measurement.resource_use import ResourceUse
 from tuner.trial.outcome import Failed
+from tuner.trial.reference import ReferenceLoad
 from tuner.value import Value
 
-__all__ = ["Backend", "InconclusiveTrialError", "Server", "TrialFailedError", "Usage"]
+__all__ = ["Backend", "InconclusiveTrialError", "Observation", "Observed", "Server", "TrialFailedError", "Usage"]
 
 
 class TrialFailedError(Exception):
@@ -36,6 +40,21 @@ class Usage(Value):
     peak_memory: int
 
 
+class Observed(Value):
+    """What was seen beside the load; ``None`` where the place cannot say."""
+
+    use: ResourceUse | None = None
+    interference: Interference | None = None
+
+
+class Observation(Protocol):
+    """A server and its machine, watched since it was made."""
+
+    def end(self) -> Observed:
+        """What happened since the beginning; the watching is over."""
+        ...
+
+
 class Server(Protocol):
     """A started server. ``stop`` may be called any number of times and leaves nothing behind."""
 
@@ -58,6 +77,10 @@ class Server(Protocol):
         """What it has used so far; the last word once it has ended."""
         ...
 
+    def observe(self) -> AbstractContextManager[Observation]:
+        """Watch it and its machine while it is measured; the watching ends with the context at the latest."""
+        ...
+
     def stop(self) -> None:
         """End it and everything that it started; any number of times. TemporaryError where something survives."""
         ...
@@ -73,6 +96,13 @@ class Backend(Protocol):
 
         ``name`` is a plain file name; logs and rendered files are kept under it. UserError where this place can never
         give what the workload asks for, or the model cannot be served at all.
+        """
+        ...
+
+    def reference(self, resources: Resources) -> AbstractContextManager[ReferenceLoad]:
+        """The fixed piece of work that tells the speed of the cores that a server with these resources gets.
+
+        UserError where this machine cannot give them.
         """
         ...
 

@@ -111,7 +111,9 @@ def _measured(server: Server, measure: Callable[[Server], Measurement], deadline
     """Measure; what became of the server counts more than what the load made of it."""
     with _stopped_at(deadline, server) as late:
         try:
-            measurement = measure(server)
+            with server.observe() as observation:
+                measurement = measure(server)
+                observed = observation.end()
         except (TunerError, TrialFailedError, InconclusiveTrialError):
             _raise_if_late(late, limit)
             server.check()
@@ -122,6 +124,8 @@ def _measured(server: Server, measure: Callable[[Server], Measurement], deadline
     filled = {
         "peak_memory": usage.peak_memory if measurement.peak_memory is None else measurement.peak_memory,
         "cpu_seconds": usage.cpu_seconds if measurement.cpu_seconds is None else measurement.cpu_seconds,
+        "use": observed.use if measurement.use is None else measurement.use,
+        "interference": observed.interference if measurement.interference is None else measurement.interference,
     }
     return measurement.model_copy(update=filled)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +22,7 @@ from tuner.trial.cpus import CpuPlan
 from tuner.trial.excerpt import log_excerpt
 from tuner.trial.folder import LOG, full
 from tuner.trial.keeper import Event, Order
+from tuner.trial.observation import LocalObservation, observe_local
 from tuner.trial.orphans import TOKEN, Identity, Register, clear
 from tuner.trial.outcome import Failed, FailureKind
 from tuner.trial.ports import PortReservation
@@ -124,6 +125,13 @@ class ProcessServer:
             if self._ended is None and not self._stopping:
                 self._ask_usage()
             return self._usage
+
+    def observe(self) -> AbstractContextManager[LocalObservation]:
+        """See the Protocol."""
+        shown = self._launch.environment.get("CUDA_VISIBLE_DEVICES", "")
+        gpus = [uuid for uuid in shown.split(",") if uuid.startswith(("GPU-", "MIG-"))]
+        cpus = (*self._cpus.server, *self._cpus.generator)
+        return observe_local(cpus, lambda: self.usage().cpu_seconds, gpus, lambda: self.pids)
 
     def _ask_usage(self) -> None:
         with suppress(BrokenPipeError):
