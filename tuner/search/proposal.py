@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState, create_trial
 
 from tuner.search.design import spread
@@ -203,6 +204,6 @@ def _replay(
         suggest(trial, axis.parameter.name, axis.searched)
     if entry.pending:
         return
-    if entry.status == "failed":
+    if entry.status == "failed" and not isinstance(study.sampler, CmaEsSampler):  # which knows no constraints
         trial.set_constraint("failed", _violation(entry))
     study.tell(trial, values, state=_state(entry))

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -20,7 +20,7 @@ from optuna.trial import TrialState, create_trial
 from tuner.engine.workload import Resources
 from tuner.errors import PermanentError
 from tuner.search.answer import Answer, answer_of
-from tuner.search.encoding import axes_of, suggest
+from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.objective import Goal, Metrics
 from tuner.search.proposal import Chooser
 from tuner.search.record import Entry, Origin, Record, entry_of
@@ -63,6 +63,7 @@ class Search:
     _storage: StudyStorage
     _study: optuna.Study
     _chooser: Chooser
+    _axes: tuple[Axis, ...]
     _given: set[int] = field(default_factory=set)
     """Numbers of the running trials that this process has handed out."""
 
@@ -92,7 +93,7 @@ class Search:
         except BaseException:
             storage.close()
             raise
-        return cls(goal, space, storage, study, chooser)
+        return cls(goal, space, storage, study, chooser, axes_of(space))
 
     def close(self) -> None:
         """Give the database back; the study stays."""
@@ -144,13 +145,11 @@ class Search:
             return self._hand_out(self._start())
         again = _to_repeat(history)
         if again is not None:
-            self._queue(again, "retry")
-            return self._hand_out(self._start())
+            return self._begin(again, "retry", len(history))
         choice = self._chooser.choose(history, _reference(history))
         if choice is None:
             return Exhausted("every configuration was tried")
-        self._queue(choice.assignment, choice.origin)
-        return self._hand_out(self._start())
+        return self._begin(choice.assignment, choice.origin, len(history))
 
     def tell(self, trial: Trial, resources: Resources) -> None:
         """Record a finished trial. Telling the same trial again changes nothing.
@@ -190,11 +189,28 @@ class Search:
             self._study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=record.attributes()))
 
     def _queue(self, assignment: Assignment, origin: Origin) -> None:
-        names = [axis.parameter.name for axis in axes_of(self._space) if axis.fits(assignment)]
-        shown = {name: assignment[name] for name in names if name in assignment}
         record = Record(assignment=assignment, origin=origin)
         with self._guard():
-            self._study.enqueue_trial(shown, user_attrs=record.attributes())
+            self._study.enqueue_trial(self._expressed(assignment), user_attrs=record.attributes())
+
+    def _begin(self, assignment: Assignment, origin: Origin, number: int) -> Proposal:
+        """Hand out a new trial in one transaction: queueing it first would take three times as long."""
+        shown = self._expressed(assignment)
+        trial = create_trial(
+            state=TrialState.RUNNING,
+            params=shown,
+            distributions={axis.parameter.name: axis.shown for axis in self._axes if axis.parameter.name in shown},
+            user_attrs=Record(assignment=assignment, origin=origin, handed_out=1).attributes(),
+        )
+        with self._guard():
+            self._study.add_trial(trial)
+        self._given.add(number)
+        return Proposal(number, assignment, origin)
+
+    def _expressed(self, assignment: Assignment) -> dict[str, Any]:
+        """The part of an assignment that the space can express: all of it but for a baseline from elsewhere."""
+        names = [axis.parameter.name for axis in self._axes if axis.fits(assignment)]
+        return {name: assignment[name] for name in names if name in assignment}
 
     def _start(self) -> optuna.Trial:
         """Make the first waiting trial a running one."""
@@ -209,7 +225,7 @@ class Search:
     def _shown(self, trial: optuna.Trial) -> optuna.Trial:
         """Write the parameters that the space can express, where they are not yet written."""
         assignment = Record.model_validate(trial.user_attrs).assignment
-        for axis in axes_of(self._space):
+        for axis in self._axes:
             if axis.parameter.name in assignment and axis.fits(assignment):
                 suggest(trial, axis.parameter.name, axis.shown)
         return trial
@@ -232,7 +248,8 @@ class Search:
             for key, value in answer.facts.items():
                 if value is not None:
                     self._storage.optuna.set_trial_user_attr(identity, key, value)
-            self._study.tell(entry.number, values, state=TrialState.FAIL if values is None else TrialState.COMPLETE)
+            state = TrialState.FAIL if values is None else TrialState.COMPLETE
+            self._storage.optuna.set_trial_state_values(identity, state, values)
         self._given.discard(entry.number)
 
     def _id(self, number: int) -> int:
