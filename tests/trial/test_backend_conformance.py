@@ -95,6 +95,7 @@ def test_a_started_server_is_ready_until_it_is_stopped(place: Place) -> None:
     try:
         assert place.engine.ready(server.endpoint)
         server.check()
+        assert server.generator_cpus == place.backend.generator_cpus(place.workload.resources)
     finally:
         server.stop()
     assert not place.engine.ready(server.endpoint)

@@ -25,22 +25,26 @@ def write_report(session: Session) -> None:
     """Write the report, and what it was made from, into the campaign's folder; TemporaryError where that fails."""
     from tuner.report.document import render
 
-    given = report_input(session)
+    text = report_input(session).to_json()
+    session.report = render(ReportInput.from_json(text))  # from the text, as a process that comes later makes it
     folder = session.folder / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, raw in report_files(render(given)).items():
+    for name, raw in report_files(session.report).items():
         write_whole(folder / name, raw)
-    write_whole(folder / INPUT, given.to_json())
+    write_whole(folder / INPUT, text)
 
 
 def read_report(session: Session) -> Report:
     """The report that the step wrote; made anew where the folder was lost."""
+    if session.report is not None:
+        return session.report
     from tuner.report.document import render
 
     file = session.folder / "report" / INPUT
     if not file.exists():
         write_report(session)
-    return render(ReportInput.from_json(file.read_text(encoding="utf-8")))
+    session.report = render(ReportInput.from_json(file.read_text(encoding="utf-8")))
+    return session.report
 
 
 def report_files(report: Report) -> dict[str, bytes]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from tuner.campaign.ahead import Ahead, AheadBackend, Task, imports
 from tuner.campaign.event import CampaignStarted
 from tuner.campaign.inputs import Inputs
 from tuner.campaign.journal import Journal
@@ -19,6 +21,9 @@ from tuner.recommendation.confirm import shared_rate
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Trial
 from tuner.trial.protocol import Backend
+
+if TYPE_CHECKING:
+    from tuner.report.document import Report
 
 __all__ = ["Session", "capacity_of"]
 
@@ -35,6 +40,9 @@ class Session:
     folder: Path
     model: Path
     requests: tuple[HttpRequest, ...]
+    report: Report | None = None
+    """The report, once this process has made it."""
+    _ahead: Ahead = field(default_factory=Ahead)
     _stack: ExitStack = field(default_factory=ExitStack)
     _generators: dict[tuple[int, ...], LoadGenerator] = field(default_factory=dict)
 
@@ -50,7 +58,10 @@ class Session:
         backend = parts.backend(folder / "trials")
         backend.reap()
         session = cls(target, parts, journal, inputs, backend, folder, inputs.model(folder), inputs.requests(folder))
+        session._ahead = Ahead(session._tasks())
+        session.backend = AheadBackend(backend, session._ahead)
         with session._stack:
+            session._stack.callback(session._ahead.finish)
             yield session
 
     @property
@@ -100,10 +111,26 @@ class Session:
         return sum(seconds for _, seconds in self.server_seconds())
 
     def generator(self, cpus: tuple[int, ...]) -> LoadGenerator:
-        """The load generator that keeps to these CPUs; started once, stopped with the session."""
+        """The load generator that keeps to these CPUs; started once, stopped with the session.
+
+        When this returns, nothing else of this process works on the machine.
+        """
+        self._ahead.finish()
+        return self._generator(cpus)
+
+    def _generator(self, cpus: tuple[int, ...]) -> LoadGenerator:
         if cpus not in self._generators:
             self._generators[cpus] = self._stack.enter_context(self.parts.generator(cpus))
         return self._generators[cpus]
+
+    def _tasks(self) -> Iterator[tuple[Task, ...]]:
+        """What the rest of the campaign will need, by the start of a server that it is done at."""
+        if "search" in self.progress.steps:
+            yield (self._generator,)
+        else:
+            yield self._generator, imports("scipy.stats")
+            yield (imports("tuner.search.importance"),)
+        yield (imports("tuner.report.document"),)
 
 
 def capacity_of(trial: Trial) -> float:

@@ -82,6 +82,10 @@ class ProcessBackend:
         """How the CPUs are split for these resources; UserError where this machine cannot give them."""
         return plan_cpus(resources.cpu, self.hardware.cpus, quota=self.hardware.cpu_quota)
 
+    def generator_cpus(self, resources: Resources) -> tuple[int, ...]:
+        """See the Protocol."""
+        return self.cpus(resources).generator
+
     def start(self, engine: Engine, workload: Workload, model: Path, name: str) -> ProcessServer:
         """See the Protocol. A lost race for a port is tried again on other ports, in a new folder."""
         cpus = self.cpus(workload.resources)

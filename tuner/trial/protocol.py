@@ -106,6 +106,10 @@ class Backend(Protocol):
         """
         ...
 
+    def generator_cpus(self, resources: Resources) -> tuple[int, ...]:
+        """``Server.generator_cpus`` of a server with these resources; UserError where this place cannot give them."""
+        ...
+
     def reap(self) -> int:
         """Remove what a killed tuner left behind; returns how many servers that were."""
         ...
