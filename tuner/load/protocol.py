@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.load.arrivals import Arrivals
+from tuner.load.tail import Tail, Throughput
 from tuner.value import Value
 
 __all__ = ["LoadGenerator", "LoadPlan", "LoadResult", "LoadWindow"]
@@ -102,6 +103,10 @@ class LoadResult(Value):
     windows: tuple[LoadWindow, ...] = ()
     answer_lengths: dict[int, int] = Field(default_factory=dict)
     """How many good answers had a body of how many bytes; the most common lengths."""
+    tails: tuple[Tail, ...] = ()
+    """The share of requests over each bound, in the plan's order; empty where the requests were too few to tell."""
+    throughput: Throughput | None = None
+    """How fast answers came while they did; of a server that fell behind, its saturation."""
 
     @property
     def failures(self) -> int:

@@ -9,13 +9,30 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner.load.histogram import encode_seconds
+from tuner.load.tail import Tail, Throughput, tail_over, throughput
 
-__all__ = ["Observation", "Tally", "WindowTally", "tally"]
+__all__ = ["Observation", "Tally", "TokenObservation", "TokenTally", "WindowTally", "tally"]
 
 WINDOWS = 10
 LENGTHS = 8
 
 Floats = npt.NDArray[np.float64]
+TokenBounds = tuple[float | None, float | None]
+"""Seconds to the first token, and between two tokens in the mean of an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenObservation:
+    """The tokens of streamed answers, one row for each request of an ``Observation``. Seconds from the scheduled time.
+
+    ``first`` and ``last`` token are negative where a request failed, ``count`` is 0 there. ``gaps`` are the times
+    between neighbouring tokens, of all answers, in any order.
+    """
+
+    first: Floats
+    last: Floats
+    count: npt.NDArray[np.int64]
+    gaps: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +52,18 @@ class Observation:
     first: float
     finished: float
     ended_early: bool
+    tokens: TokenObservation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTally:
+    """The fields of a ``TokenResult``."""
+
+    first_token: str
+    gap: str
+    count: int
+    rate: float
+    good: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +77,7 @@ class WindowTally:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The fields of a ``LoadResult``, plain enough for a process that knows nothing but the load."""
+    """The fields of a ``LoadResult``."""
 
     planned: int
     scheduled: int
@@ -63,6 +92,9 @@ class Tally:
     ended_early: bool
     windows: tuple[WindowTally, ...]
     answer_lengths: dict[int, int]
+    tails: tuple[Tail, ...]
+    throughput: Throughput | None
+    tokens: TokenTally | None = None
 
 
 def _windows(seen: Observation, counted: Floats, bounds: tuple[float, ...], duration: float) -> tuple[WindowTally, ...]:
@@ -75,8 +107,30 @@ def _windows(seen: Observation, counted: Floats, bounds: tuple[float, ...], dura
     return tuple(found)
 
 
+def _tokens(seen: Observation, bounds: TokenBounds, span: float) -> TokenTally | None:
+    """A request is good where its first token, and the mean gap between its tokens, are within the bounds given."""
+    tokens = seen.tokens
+    if tokens is None:
+        return None
+    good = seen.latency >= 0
+    first, mean_gap = tokens.first[good], ((tokens.last - tokens.first) / np.maximum(tokens.count - 1, 1))[good]
+    within = np.ones(len(first), dtype=bool)
+    for values, bound in zip((first, mean_gap), bounds, strict=True):
+        if bound is not None:
+            within &= values <= bound
+    count = int(tokens.count[good].sum())
+    return TokenTally(encode_seconds(first), encode_seconds(tokens.gaps), count, count / span, int(within.sum()))
+
+
 def tally(
-    seen: Observation, *, planned: int, rate: float, timeout: float, bounds: tuple[float, ...], elapsed: float
+    seen: Observation,
+    *,
+    planned: int,
+    rate: float,
+    timeout: float,
+    bounds: tuple[float, ...],
+    elapsed: float,
+    token_bounds: TokenBounds = (None, None),
 ) -> Tally:
     """Count what was seen. A failed request is over every bound, and stands at the timeout in the histogram."""
     failed = seen.latency < 0
@@ -101,4 +155,7 @@ def tally(
         ended_early=seen.ended_early,
         windows=_windows(seen, window, bounds, planned / rate),
         answer_lengths=dict(seen.lengths.most_common(LENGTHS)),
+        tails=tuple(tail for bound in bounds if (tail := tail_over(bound, seen.latency, failed))),
+        throughput=throughput((seen.scheduled + seen.latency)[~failed]),
+        tokens=_tokens(seen, token_bounds, span),
     )
