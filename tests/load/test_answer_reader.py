@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.load.answer import AnswerReader, Head, MalformedAnswerError
+from tuner.load.answer import AnswerReader, Head
+from tuner.load.codec import MalformedAnswerError
 
 BODY = st.binary(max_size=400)
 

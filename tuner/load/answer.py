@@ -6,18 +6,16 @@ body: those cost one dictionary look-up, and their bodies are only counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import h11
 
-__all__ = ["AnswerReader", "Head", "MalformedAnswerError"]
+from tuner.load.codec import Answer, MalformedAnswerError
+
+__all__ = ["ASKED", "KNOWN_HEADS", "AnswerReader", "Head"]
 
 KNOWN_HEADS = 512
-_ASKED = h11.Request(method="POST", target="/", headers=[("Host", "server"), ("Content-Length", "0")])
-
-
-class MalformedAnswerError(Exception):
-    """What came is no HTTP/1.1 answer."""
+ASKED = h11.Request(method="POST", target="/", headers=[("Host", "server"), ("Content-Length", "0")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,11 @@ class Head:
     status: int
     length: int
     keep: bool
+    answer: Answer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        fault = None if self.status == 200 else f"http-{self.status}"
+        object.__setattr__(self, "answer", Answer(fault, self.length))
 
 
 class AnswerReader:
@@ -70,7 +73,7 @@ class AnswerReader:
 
     def _start(self, data: bytes, end: int) -> bool:
         self._protocol = h11.Connection(h11.CLIENT)
-        self._protocol.send(_ASKED)
+        self._protocol.send(ASKED)
         self._protocol.send(h11.EndOfMessage())
         self._first = data[:end] if end > 0 else b""
         self._left = 0

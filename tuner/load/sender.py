@@ -6,39 +6,31 @@ the bytes. A request costs one ``send``, one ``recv`` and a few dictionary opera
 
 from __future__ import annotations
 
-import errno
-import select as patched_select
-import socket as patched_socket
 import time
-from collections import Counter, deque
-from collections.abc import Callable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-import numpy as np
-from gevent.monkey import get_original
-
-from tuner.load.answer import AnswerReader, Head, MalformedAnswerError
 from tuner.load.arrivals import schedule
+from tuner.load.call import CallScript
+from tuner.load.codec import Answered, MalformedAnswerError, Script
+from tuner.load.connection import OUT, Connection, Pool, fault, is_own, wait_readable
+from tuner.load.exchange import HttpScript
 from tuner.load.order import Order
+from tuner.load.outcome import Outcomes, Together
+from tuner.load.stream import StreamScript
 from tuner.load.tally import Observation
 
 __all__ = ["CancelledLoadError", "Sender"]
 
-# Locust patches these modules for gevent; the sender waits for real.
-_original: Callable[[str, str], Any] = get_original
-epoll: type[patched_select.epoll] = _original("select", "epoll")
-wait_readable = _original("select", "select")
-RealSocket: type[patched_socket.socket] = _original("socket", "socket")
-
-IN, OUT = patched_select.POLLIN, patched_select.POLLOUT
-OWN_FAULTS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
-"""The generator's machine is at its end, not the server."""
+SCRIPTS: dict[str, Callable[[], Script]] = {"http": HttpScript, "grpc": CallScript, "stream": StreamScript}
 START_DELAY = 0.005
 LOOK = 0.02
 """Seconds between looks at deadlines and hopelessness."""
 BURST = 16
 """Requests sent in a row before answers are read again."""
-RECEIVE = 262_144
+EVENTS = 256
+RECEIVE = 65_536
 GIVE_UP = 1.0
 """Seconds that a load which ended early waits for open answers, or twice the largest bound where that is more."""
 
@@ -47,105 +39,75 @@ class CancelledLoadError(Exception):
     """The one who asked for the load is gone."""
 
 
-class Connection:
-    """One connection; ``index`` is the request it carries, -1 where it is free."""
-
-    __slots__ = ("fd", "index", "reader", "sock", "unsent")
-
-    def __init__(self, sock: patched_socket.socket, known: dict[bytes, Head]) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.index = -1
-        self.unsent: memoryview | None = None
-        self.reader = AnswerReader(known)
-
-
 class Sender:
     """Sends orders to one server at a time; its connections outlive an order where the server lets them."""
 
-    def __init__(self, cancel: int | None = None) -> None:
-        """``cancel``: file descriptor that becomes readable when a load under way shall end."""
+    def __init__(self, cancel: int | None = None, together: Together = tuple) -> None:
+        """``cancel``: file descriptor that becomes readable when a load under way shall end.
+
+        ``together`` is given this sender's counts (failures, then requests over each bound) now and then, and returns
+        the sums over all the senders of a load: those tell whether it is hopeless.
+        """
         self._cancel = cancel
-        self._poll = epoll()
-        if cancel is not None:
-            self._poll.register(cancel, IN)
-        self._address = ("", 0)
-        self._known: dict[bytes, Head] = {}
-        self._connections: dict[int, Connection] = {}
-        self._free: list[Connection] = []
+        self._together = together
+        self._pool = Pool(cancel)
+        self._served: tuple[str, int, str] | None = None
+        self._script: Script = HttpScript()
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in list(self._connections.values()):
-            self._drop(connection)
-        self._poll.close()
+        self._pool.close()
 
     def run(self, order: Order) -> tuple[Observation, float]:
         """Send the order; returns when every request is answered or has failed: what was seen, seconds elapsed.
 
         CancelledLoadError; OSError where this machine is at its end.
         """
-        if (order.host, order.port) != self._address:
-            for connection in list(self._connections.values()):
-                self._drop(connection)
-            self._free.clear()
-            self._address = (order.host, order.port)
-            self._known.clear()
-        return _Load(self, order).run()
+        served = (order.host, order.port, order.protocol)
+        if served != self._served:
+            self._script, self._served = SCRIPTS[order.protocol](), served
+        order = _own(order)
+        self._script.begin(order.payloads, order.outstanding)
+        self._pool.serve(order.host, order.port, self._script)
+        return _Load(self._pool, order, self._cancel, self._together).run()
 
-    def _open(self, largest: int) -> Connection:
-        """A new connection, perhaps not yet established. OSError."""
-        sock = RealSocket(patched_socket.AF_INET6 if ":" in self._address[0] else patched_socket.AF_INET)
-        sock.settimeout(0.0)
-        sock.setsockopt(patched_socket.IPPROTO_TCP, patched_socket.TCP_NODELAY, 1)
-        sock.setsockopt(patched_socket.SOL_SOCKET, patched_socket.SO_SNDBUF, 2 * largest + 4096)
-        try:
-            code = sock.connect_ex(self._address)
-            if code not in (0, errno.EINPROGRESS):
-                raise OSError(code, "connect")
-        except OSError:
-            sock.close()
-            raise
-        connection = Connection(sock, self._known)
-        self._connections[connection.fd] = connection
-        self._poll.register(connection.fd, IN)
-        return connection
 
-    def _drop(self, connection: Connection) -> None:
-        del self._connections[connection.fd]
-        self._poll.unregister(connection.fd)
-        connection.sock.close()
+def _own(order: Order) -> Order:
+    """The order with its payloads in the turn in which this worker sends them."""
+    turn = range(order.shard, order.shard + order.shards * len(order.payloads), order.shards)
+    payloads, lengths = order.payloads, order.answer_lengths
+    return replace(
+        order,
+        payloads=tuple(payloads[number % len(payloads)] for number in turn),
+        answer_lengths=tuple(lengths[number % len(lengths)] for number in turn),
+    )
 
 
 class _Load:
     """One order under way. Times run from the start of the load; requests are known by their place in the schedule."""
 
-    def __init__(self, sender: Sender, order: Order) -> None:
-        self._sender = sender
+    def __init__(self, pool: Pool, order: Order, cancel: int | None, together: Together) -> None:
+        self._pool = pool
         self._order = order
+        self._cancel = cancel
         times = schedule(order.arrivals, order.count, order.lead_count, order.rate, order.seed)
-        self._times: list[float] = times.tolist()
+        self._outcomes = Outcomes(order, times, together)
+        self._times = self._outcomes.times
         self._end = len(self._times)
-        self._latency: list[float] = [-1.0] * self._end
-        self._late: list[float] = [-1.0] * self._end
-        self._resolved = bytearray(self._end)
-        self._active: dict[int, Connection] = {}
-        self._waiting: deque[int] = deque()
-        self._answer_lengths = order.answer_lengths
-        self._largest = max(map(len, order.payloads))
         self._next = 0
         self._oldest = 0
-        self._open_requests = 0
-        self._failed: Counter[str] = Counter()
-        self._failures = 0
-        self._over = [0] * len(order.bounds)
-        self._lengths: Counter[int] = Counter()
+        self._active: dict[int, Connection] = {}
+        self._waiting: deque[int] = deque()
+        self._opening: Connection | None = None
+        self._opened = 0.0
+        self._buffer = 2 * max(map(len, order.payloads)) + 4096
         self._ended_early = False
         self._give_up = float("inf")
-        self._finished = 0.0
 
     def run(self) -> tuple[Observation, float]:
-        self._zero = zero = time.perf_counter() + START_DELAY
+        """Until every request is answered or has failed."""
+        start = self._order.start
+        self._zero = zero = self._outcomes.zero = time.perf_counter() + START_DELAY if start is None else start
         look = 0.0
         while True:
             now = time.perf_counter() - zero
@@ -155,141 +117,171 @@ class _Load:
             if now >= look:
                 self._look(now)
                 look = now + LOOK
-            if self._next >= self._end and not self._open_requests:
+            if self._next >= self._end and not self._outcomes.open:
                 break
-            until = look if self._next >= self._end else min(self._times[self._next], look)
-            self._receive(until)
-        return self._seen(), time.perf_counter() - zero
+            self._receive(look if self._next >= self._end else min(self._times[self._next], look))
+        return self._outcomes.observation(self._next, ended_early=self._ended_early), time.perf_counter() - zero
 
     def _send_due(self, now: float) -> None:
-        times, end = self._times, min(self._end, self._next + BURST)
+        times, outcomes, end = self._times, self._outcomes, min(self._end, self._next + BURST)
         while self._next < end and times[self._next] <= now:
             index = self._next
             self._next = index + 1
-            self._open_requests += 1
+            outcomes.open += 1
             if self._has_room():
-                self._late[index] = now - times[index]
+                outcomes.late[index] = now - times[index]
                 self._dispatch(index)
             else:
                 self._waiting.append(index)
             now = time.perf_counter() - self._zero
 
     def _has_room(self) -> bool:
-        sender = self._sender
-        return bool(sender._free) or len(sender._connections) < self._order.outstanding
+        """May a request be sent? Where only a connection is lacking and allowed, it is opened."""
+        if len(self._active) >= self._order.outstanding:
+            return False
+        return bool(self._pool.free) or self._opening is None
 
     def _send_waiting(self) -> None:
-        """Connections are free again: the requests that wait for one take them, oldest first."""
+        """There is room again: the requests that wait for it take it, oldest first."""
         while self._waiting and self._has_room():
             index = self._waiting.popleft()
-            if not self._resolved[index]:
+            if not self._outcomes.resolved[index]:
                 self._dispatch(index)
 
     def _dispatch(self, index: int) -> None:
-        sender = self._sender
-        try:
-            connection = sender._free.pop() if sender._free else sender._open(self._largest)
-        except OSError as error:
-            if error.errno in OWN_FAULTS:
-                raise
-            self._resolve(index, time.perf_counter() - self._zero, _kind(error))
+        free = self._pool.free
+        connection = free[-1] if free else self._open(index)
+        if connection is None:
             return
-        connection.index = index
+        codec = connection.codec
+        data = codec.ask(index)
         self._active[index] = connection
-        payloads = self._order.payloads
-        self._write(connection, memoryview(payloads[index % len(payloads)]))
+        if not codec.room:
+            free.pop()
+            connection.free = False
+        self._write(connection, data)
 
-    def _write(self, connection: Connection, data: memoryview) -> None:
+    def _open(self, index: int) -> Connection | None:
+        """A connection for the request, ``None`` where it has failed by that, or waits for the server's greeting."""
         try:
-            sent = connection.sock.send(data)
-        except BlockingIOError:
-            sent = 0
+            connection = self._pool.open(self._buffer)
+            if greeting := connection.codec.greet():
+                connection.write(greeting)
         except OSError as error:
-            self._lose(connection, _kind(error))
+            if is_own(error):
+                raise
+            self._outcomes.lost(index, fault(error), time.perf_counter() - self._zero)
+            return None
+        self._pool.settle(connection)
+        if connection.free:
+            return connection
+        self._opening, self._opened = connection, time.perf_counter() - self._zero
+        self._outcomes.late[index] = -1.0
+        self._waiting.appendleft(index)
+        return None
+
+    def _write(self, connection: Connection, data: bytes) -> None:
+        try:
+            connection.write(data)
+        except OSError as error:
+            self._lose(connection, fault(error))
             return
-        if sent == len(data):
-            if connection.unsent is not None:
-                connection.unsent = None
-                self._sender._poll.modify(connection.fd, IN)
-            return
-        if connection.unsent is None:
-            self._sender._poll.modify(connection.fd, IN | OUT)
-        connection.unsent = data[sent:]
+        if connection.unsent is not None:
+            self._pool.settle(connection)
 
     def _receive(self, until: float) -> None:
         """Read what has come; wait for it until the given time."""
-        sender = self._sender
+        pool = self._pool
         wait = until - (time.perf_counter() - self._zero)
-        if wait > 0:
-            wait_readable([sender._poll], [], [], wait)
-        events = sender._poll.poll(0, 256)
+        if wait > 0 and not wait_readable([pool.poll], [], [], wait)[0]:
+            return
+        events = pool.poll.poll(0, EVENTS)
         now = time.perf_counter() - self._zero
         for fd, mask in events:
-            connection = sender._connections.get(fd)
+            connection = pool.connections.get(fd)
             if connection is None:
-                if fd == sender._cancel:
+                if fd == self._cancel:
                     raise CancelledLoadError
             elif mask & ~OUT:
                 self._read(connection, now)
-            elif connection.unsent is not None:
-                self._write(connection, connection.unsent)
+            else:
+                self._flush(connection)
+
+    def _flush(self, connection: Connection) -> None:
+        try:
+            connection.flush()
+        except OSError as error:
+            self._lose(connection, fault(error))
+            return
+        self._pool.settle(connection)
 
     def _read(self, connection: Connection, now: float) -> None:
-        if connection.index < 0:
-            self._sender._free.remove(connection)
-            self._sender._drop(connection)
-            return
+        codec = connection.codec
         try:
-            data = connection.sock.recv(RECEIVE)
-            if connection.reader.feed(data) if data else connection.reader.closed():
-                self._answered(connection, now)
-            elif not data:
-                self._lose(connection, "reset", now)
+            data = connection.receive(RECEIVE)
+            answers = codec.feed(data) if data else codec.end()
         except BlockingIOError:
             return
         except MalformedAnswerError:
             self._lose(connection, "malformed", now)
+            return
         except OSError as error:
-            self._lose(connection, _kind(error), now)
+            self._lose(connection, fault(error), now)
+            return
+        if answers:
+            self._answered(answers, now)
+        if not data:
+            self._lose(connection, "reset", now)
+        elif (answers or codec.owed or not connection.free) and self._settled_debt(connection):
+            self._keep(connection)
 
-    def _answered(self, connection: Connection, now: float) -> None:
-        index, head = connection.index, connection.reader.head
-        del self._active[index]
-        connection.index = -1
-        if head.keep and connection.unsent is None:
-            self._sender._free.append(connection)
-        else:
-            self._sender._drop(connection)
-        if head.status != 200:
-            self._resolve(index, now, f"http-{head.status}")
-        elif self._answer_lengths[index % len(self._answer_lengths)] not in (None, head.length):
-            self._resolve(index, now, "length")
-        else:
-            self._resolve(index, now)
-            if index >= self._order.lead_count:
-                self._lengths[head.length] += 1
+    def _settled_debt(self, connection: Connection) -> bool:
+        """Send what the protocol itself wants sent; False where the connection is lost by that."""
+        codec = connection.codec
+        if codec.owed:
+            owed, codec.owed = codec.owed, b""
+            self._write(connection, owed)
+        return connection.fd in self._pool.connections
+
+    def _answered(self, answers: Sequence[Answered], now: float) -> None:
+        for index, answer in answers:
+            del self._active[index]
+            self._outcomes.answered(index, answer, now)
+
+    def _keep(self, connection: Connection) -> None:
+        """What becomes of a connection after an answer, or its server's greeting."""
+        codec = connection.codec
+        if not codec.asked() and not (codec.lasting and connection.unsent is None):
+            self._forget(connection)
+            return
+        self._pool.settle(connection)
+        if connection is self._opening and connection.free:
+            self._opening = None
+
+    def _forget(self, connection: Connection) -> None:
+        self._pool.drop(connection)
+        if connection is self._opening:
+            self._opening = None
 
     def _lose(self, connection: Connection, kind: str, now: float | None = None) -> None:
-        """The connection broke under its request."""
-        del self._active[connection.index]
-        self._sender._drop(connection)
-        self._resolve(connection.index, time.perf_counter() - self._zero if now is None else now, kind)
+        """The connection broke, under its requests or before one that waits for it could be asked."""
+        lost = list(connection.codec.asked())
+        for index in lost:
+            del self._active[index]
+        if connection is self._opening:
+            lost.extend(self._waiting_longest())
+        self._forget(connection)
+        now = time.perf_counter() - self._zero if now is None else now
+        for index in lost:
+            self._outcomes.lost(index, kind, now)
 
-    def _resolve(self, index: int, now: float, kind: str | None = None) -> None:
-        self._resolved[index] = 1
-        self._open_requests -= 1
-        self._finished = now
-        if kind is None:
-            self._latency[index] = latency = now - self._times[index]
-        if index < self._order.lead_count:
-            return
-        if kind is not None:
-            self._failed[kind] += 1
-            self._failures += 1
-            latency = float("inf")
-        for number, bound in enumerate(self._order.bounds):
-            if latency > bound:
-                self._over[number] += 1
+    def _waiting_longest(self) -> Sequence[int]:
+        """The request that waits the longest, taken from those that wait."""
+        while self._waiting:
+            index = self._waiting.popleft()
+            if not self._outcomes.resolved[index]:
+                return (index,)
+        return ()
 
     def _look(self, now: float) -> None:
         """Fail what has passed its deadline, oldest first, and see whether going on is worth it."""
@@ -297,11 +289,15 @@ class _Load:
         kind = "timeout"
         if now >= self._give_up:
             deadline, kind = now, "abandoned"
-        while self._oldest < self._next and (self._resolved[self._oldest] or self._times[self._oldest] <= deadline):
-            if not self._resolved[self._oldest]:
+        times, resolved = self._times, self._outcomes.resolved
+        while self._oldest < self._next and (resolved[self._oldest] or times[self._oldest] <= deadline):
+            if not resolved[self._oldest]:
                 self._expire(self._oldest, now, kind)
             self._oldest += 1
-        if not self._ended_early and self._hopeless(now):
+        if self._opening is not None and self._opened <= deadline:
+            self._forget(self._opening)
+        due = slice(self._oldest, self._next)
+        if not self._ended_early and self._outcomes.hopeless(now, due, all_due=self._next >= self._end):
             self._ended_early = True
             self._end = self._next
             self._give_up = now + max(GIVE_UP, 2 * max(self._order.bounds, default=0.0))
@@ -309,42 +305,11 @@ class _Load:
     def _expire(self, index: int, now: float, kind: str) -> None:
         connection = self._active.get(index)
         if connection is None:
-            self._resolve(index, now, kind)
+            self._outcomes.lost(index, kind, now)
+        elif connection.codec.cancel(index):
+            del self._active[index]
+            self._outcomes.lost(index, kind, now)
+            if self._settled_debt(connection):
+                self._keep(connection)
         else:
             self._lose(connection, kind, now)
-
-    def _hopeless(self, now: float) -> bool:
-        order = self._order
-        if order.hopeless_failures is not None and self._failures > order.hopeless_failures:
-            return True
-        if order.hopeless_after is None or self._next >= self._end:
-            return False
-        return any(
-            self._over[number] + self._older(now - order.bounds[number]) > limit
-            for number, limit in enumerate(order.hopeless_after)
-        )
-
-    def _older(self, moment: float) -> int:
-        """Counted requests still open that fell due before the moment."""
-        lead, found = self._order.lead_count, 0
-        for index in (*self._active, *self._waiting):
-            if self._times[index] < moment and index >= lead and not self._resolved[index]:
-                found += 1
-        return found
-
-    def _seen(self) -> Observation:
-        order, lead = self._order, self._order.lead_count
-        return Observation(
-            scheduled=np.array(self._times[lead : self._next]),
-            latency=np.array(self._latency[lead : self._next]),
-            sent_late=np.array(self._late[lead : self._next]),
-            failed=self._failed,
-            lengths=self._lengths,
-            first=lead / order.rate,
-            finished=self._finished,
-            ended_early=self._ended_early,
-        )
-
-
-def _kind(error: OSError) -> str:
-    return "refused" if error.errno == errno.ECONNREFUSED else "reset"

@@ -1,0 +1,128 @@
+"""HTTP/2 frames as a client reads and writes them (RFC 9113, 4 and 6)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tuner.load.codec import MalformedAnswerError
+
+__all__ = [
+    "ACK",
+    "CANCEL",
+    "CONTINUATION",
+    "DATA",
+    "END_HEADERS",
+    "END_STREAM",
+    "GOAWAY",
+    "HEADERS",
+    "INITIAL_WINDOW",
+    "LARGEST_FRAME",
+    "LARGEST_WINDOW",
+    "PING",
+    "PREFACE",
+    "PUSH_PROMISE",
+    "RST_STREAM",
+    "SETTINGS",
+    "WINDOW_UPDATE",
+    "Frame",
+    "FrameReader",
+    "frame",
+    "number",
+    "numbers",
+    "setting",
+    "settings",
+    "stripped",
+]
+
+DATA, HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 5, 6, 7, 8, 9
+ACK = END_STREAM = 0x1
+END_HEADERS, PADDED, PRIORITY = 0x4, 0x8, 0x20
+CANCEL = 8
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+INITIAL_WINDOW = 65_535
+LARGEST_WINDOW = 2**31 - 1
+LARGEST_FRAME = 16_384
+"""What a frame holds at most where the other side has not said that it takes more."""
+
+_HEAD = struct.Struct(">HBBBL")
+_SETTING = struct.Struct(">HL")
+_NUMBER = struct.Struct(">L")
+
+
+class Frame(NamedTuple):
+    """One frame."""
+
+    kind: int
+    flags: int
+    stream: int
+    payload: bytes
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """The bytes of a frame."""
+    size = len(payload)
+    return _HEAD.pack(size >> 8, size & 0xFF, kind, flags, stream) + payload
+
+
+class FrameReader:
+    """Cuts what comes into frames; keeps less than one."""
+
+    __slots__ = ("_rest",)
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """The frames that are whole now. MalformedAnswerError for one that is larger than this side takes."""
+        if self._rest:
+            data = self._rest + data
+        position, size = 0, len(data)
+        while size - position >= 9:
+            high, low, kind, flags, stream = _HEAD.unpack_from(data, position)
+            length = high << 8 | low
+            if length > LARGEST_FRAME:
+                raise MalformedAnswerError(f"a frame of {length} bytes")
+            begin = position + 9
+            if size - begin < length:
+                break
+            position = begin + length
+            yield Frame(kind, flags, stream & LARGEST_WINDOW, data[begin:position])
+        self._rest = data[position:]
+
+
+def stripped(received: Frame) -> bytes:
+    """The payload of DATA or HEADERS without padding and priority. MalformedAnswerError."""
+    payload, begin, padding = received.payload, 0, 0
+    if received.flags & PADDED:
+        begin, padding = 1, payload[0] if payload else 1
+    if received.kind == HEADERS and received.flags & PRIORITY:
+        begin += 5
+    if begin + padding > len(payload):
+        raise MalformedAnswerError("a frame with more padding than content")
+    return payload[begin : len(payload) - padding]
+
+
+def number(payload: bytes, offset: int = 0) -> int:
+    """The 31 bits there. MalformedAnswerError where there are none."""
+    if len(payload) < offset + 4:
+        raise MalformedAnswerError("a frame that is too short")
+    return int(_NUMBER.unpack_from(payload, offset)[0]) & LARGEST_WINDOW
+
+
+def numbers(value: int) -> bytes:
+    """A number as the payload of a frame."""
+    return _NUMBER.pack(value)
+
+
+def setting(identifier: int, value: int) -> bytes:
+    """One entry of a SETTINGS frame."""
+    return _SETTING.pack(identifier, value)
+
+
+def settings(payload: bytes) -> dict[int, int]:
+    """The entries of a SETTINGS frame; the last of each counts. MalformedAnswerError."""
+    if len(payload) % _SETTING.size:
+        raise MalformedAnswerError("a SETTINGS frame that is cut")
+    return dict(_SETTING.iter_unpack(payload))
