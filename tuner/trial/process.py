@@ -35,7 +35,7 @@ from tuner.trial.server import ProcessServer
 __all__ = ["ProcessBackend"]
 
 _PORT_TRIES = 3
-_POLL = 0.1
+_POLL = 0.03
 
 _log = logger("trial")
 

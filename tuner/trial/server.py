@@ -162,9 +162,8 @@ class ProcessServer:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
-        try:
-            keeper.wait(1.0)
-        except subprocess.TimeoutExpired:
+        _await(keeper, 1.0)
+        if keeper.poll() is None:
             keeper.kill()
             keeper.wait()
         trouble = self.folder / _KEEPER_LOG
@@ -281,6 +280,20 @@ class ProcessServer:
             by = " by the kernel, which ran out of memory" if ended["kernel_kill"] else ""
             return f"the server was killed{by} {when}: {_signal_name(-ended['status'])}"
         return f"the server exited {when} with code {ended['status']}"
+
+
+def _await(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Wait for the end of a process; ``Popen.wait`` would look for it in ever longer steps, up to 50 ms."""
+    try:
+        handle = os.pidfd_open(process.pid)
+    except OSError:  # it has ended, or a sandbox without pidfd
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        return
+    try:
+        select.select([handle], [], [], seconds)
+    finally:
+        os.close(handle)
 
 
 def _signal_name(number: int) -> str:
