@@ -221,7 +221,6 @@ from locust.stats import setup_distributed_stats_event_listeners
 from tuner.load.order import Order
 from tuner.load.sender import Sender
 from tuner.load.statistics import report
-from tuner.load.tally import tally
 environment = Environment()
 setup_distributed_stats_event_listeners(environment.events, environment.stats)
 payload = b"POST /v2/x HTTP/1.1\\r\\nContent-Length: 0\\r\\n\\r\\n"
@@ -229,8 +228,7 @@ order = Order(host="127.0.0.1", port=int(sys.argv[1]), payloads=(payload,), arri
               lead_count=0, seed=1, timeout=1.0, bounds=(), hopeless_after=None, hopeless_failures=None,
               answer_lengths=(15,), outstanding=10)
 sender = Sender()
-seen, elapsed = sender.run(order)
-report(environment, order, tally(seen, planned=100, rate=200.0, timeout=1.0, bounds=(), elapsed=elapsed))
+report(environment, order, *sender.run(order))
 sender.close()
 entry = environment.stats.get("/v2/x", "POST")
 print(entry.num_requests, entry.num_failures, environment.stats.total.num_requests, sum(entry.response_times.values()))

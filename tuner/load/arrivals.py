@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LARGEST_TRACE", "Arrivals", "Diurnal", "Gamma", "Steady", "Trace", "schedule"]
+__all__ = ["LARGEST_TRACE", "Arrivals", "Diurnal", "Gamma", "Share", "Steady", "Trace", "schedule"]
 
 LARGEST_TRACE = 1_000_000
 STEPS = 4096
@@ -111,16 +111,25 @@ class Trace:
         return np.concatenate([[0.0], ends[:-1]]) * (span / whole) if whole else np.zeros(count)
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one of several workers sends of a schedule: ``times`` as little-endian float64, worked out before."""
+
+    times: bytes
+
+
 Arrivals = Steady | Gamma | Diurnal | Trace
 """How requests arrive: Poisson, equally spaced, or one of the kinds that carry numbers of their own."""
 
 
-def schedule(arrivals: Arrivals, count: int, lead_count: int, rate: float, seed: int) -> Floats:
+def schedule(arrivals: Arrivals | Share, count: int, lead_count: int, rate: float, seed: int) -> Floats:
     """Seconds from the start at which each of ``lead_count + count`` requests is sent, ascending.
 
     The lead fills the first ``lead_count / rate`` seconds, the counted requests the ``count / rate`` after them.
     Poisson: given its number of arrivals, a Poisson process is that many independent uniform times, sorted.
     """
+    if isinstance(arrivals, Share):
+        return np.frombuffer(arrivals.times, "<f8")
     total = lead_count + count
     if arrivals == "constant":
         return np.arange(total) / rate

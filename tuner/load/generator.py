@@ -1,50 +1,55 @@
-"""The load generator of every trial: Locust in a process of its own, kept alive from one load to the next."""
+"""The load generator of every trial: Locust in processes of its own, kept alive from one load to the next."""
 
 from __future__ import annotations
 
-import json
-import os
-import selectors
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import replace
+from operator import is_
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Self
 
-import tuner
+from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.errors import TemporaryError
+from tuner.load.arrivals import Trace
+from tuner.load.fleet import Fleet
 from tuner.load.order import Order
 from tuner.load.protocol import LoadPlan, LoadResult
-from tuner.load.request import wire_request
-from tuner.load.wire import FRAME, encode_order
+from tuner.load.request import wire_port, wire_request
+from tuner.load.shards import gather
+from tuner.load.simulated import load_result
+from tuner.load.tally import Tally, tally
+from tuner.load.wire import Frame, Package, decode_seen, encode_order
 
 __all__ = ["LocustGenerator"]
 
 GRACE = 15.0
 """Seconds beyond a load's longest time after which its worker is taken for broken."""
-STOP = 2.0
-LARGEST_ANSWER = 16 * 2**20
+TOGETHER, EACH = 0.01, 2e-6
+"""Seconds that several workers get to be ready for their common start: at least, and for each request."""
 
 
 class LocustGenerator:
-    """A ``LoadGenerator`` whose worker process starts with the first load, or on ``with``, and ends with ``close``.
+    """A ``LoadGenerator`` whose processes start with the first load, or on ``with``, and end with ``close``.
 
-    A worker that breaks or hangs is killed and reported as TemporaryError; the next load starts a new one. The worker
-    ends by itself when this process does, however that ends. Not for use by several threads at once.
+    A worker that breaks or hangs is reported as TemporaryError, and every process is ended; the next load starts new
+    ones. They end by themselves when this process does, however that ends. Not for use by several threads at once.
     """
 
-    def __init__(self, cpus: Iterable[int] = (), *, start_timeout: float = 60.0) -> None:
-        """``cpus``: the cores that the worker runs on; every core of this process where none is given."""
+    def __init__(self, cpus: Iterable[int] = (), *, workers: int | None = None, start_timeout: float = 60.0) -> None:
+        """``cpus``: the cores that the workers run on; every core of this process where none is given.
+
+        ``workers``: how many there are; chosen for each load where it is ``None``, one for each core at most.
+        """
         self._cpus = tuple(sorted(cpus))
+        self._workers = workers
         self._start_timeout = start_timeout
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
+        self._fleet: Fleet | None = None
+        self._prepared: _Prepared | None = None
+        self._trace: tuple[Trace, Package] | None = None
 
     def __enter__(self) -> Self:
-        self._started()
+        self._started(self._workers or 1)
         return self
 
     def __exit__(
@@ -54,17 +59,36 @@ class LocustGenerator:
 
     @property
     def pid(self) -> int | None:
-        """The worker's process, where one runs."""
-        return self._process.pid if self._process else None
+        """The first worker's process, where one runs."""
+        return self._fleet.workers[0].process.pid if self._fleet else None
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The workers' processes."""
+        return tuple(child.process.pid for child in self._fleet.workers) if self._fleet else ()
 
     def run(self, plan: LoadPlan) -> LoadResult:
         """Send the plan's load. TemporaryError where the generator broke, PermanentError for an impossible request."""
-        order = _order(plan)
-        process = self._started()
+        if self._prepared is None or not self._prepared.fits(plan):
+            self._prepared = _Prepared(plan)
+        fleet = self._started(self._workers or 1)
+        return self._run(fleet, plan, self._prepared)
+
+    def statistics(self) -> dict[str, int]:
+        """Requests and failures as Locust's master has counted them so far; empty where one worker needs none."""
+        return self._fleet.statistics(GRACE) if self._fleet else {}
+
+    def close(self) -> None:
+        """End every process. Idempotent."""
+        fleet, self._fleet = self._fleet, None
+        if fleet is not None:
+            fleet.end()
+
+    def _run(self, fleet: Fleet, plan: LoadPlan, prepared: _Prepared) -> LoadResult:
+        order = prepared.order(plan)
         limit = plan.lead + plan.duration + plan.timeout + GRACE
         try:
-            _send(process, encode_order(order), limit)
-            answer = _receive(process, limit)
+            answers = _sent(fleet, order, prepared, self._trace_of(plan), limit)
         except (OSError, EOFError) as error:
             raise self._broken("the load generator stopped") from error
         except TimeoutError as error:
@@ -72,123 +96,101 @@ class LocustGenerator:
         except BaseException:
             self.close()  # interrupted in the midst of a load: the worker's answer would be taken for the next one's
             raise
-        if "error" in answer:
-            raise self._broken(f"the load generator broke: {answer['error']}")
-        return LoadResult.model_validate(answer)
+        if "error" in answers[0][0]:
+            raise self._broken(f"the load generator broke: {answers[0][0]['error']}")
+        return load_result(_counted(order, answers))
 
-    def close(self) -> None:
-        """End the worker. Idempotent."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        try:
-            process.wait(STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
+    def _trace_of(self, plan: LoadPlan) -> Package | None:
+        if not isinstance(plan.arrivals, Trace):
+            return None
+        if self._trace is None or self._trace[0] is not plan.arrivals:
+            self._trace = plan.arrivals, Package.of([plan.arrivals.times])
+        return self._trace[1]
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
-            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the worker
-            self._process = _start(self._cpus, self._errors)
+    def _started(self, workers: int) -> Fleet:
+        if self._fleet is not None and len(self._fleet) != workers:
+            self.close()
+        if self._fleet is None:
+            self._fleet = Fleet(self._cpus, workers)
             try:
-                _receive(self._process, self._start_timeout)
+                self._fleet.start(self._start_timeout)
             except (OSError, EOFError) as error:
                 raise self._broken("the load generator did not start") from error
             except BaseException:
                 self.close()
                 raise
-        return self._process
+        return self._fleet
 
     def _broken(self, what: str) -> TemporaryError:
-        """End the worker and tell what it said last."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """End the processes and tell what was said last."""
+        fleet, self._fleet = self._fleet, None
         said = ""
-        if self._errors is not None:
-            self._errors.seek(max(self._errors.seek(0, os.SEEK_END) - 2000, 0))
-            lines = self._errors.read().decode(errors="replace").strip().splitlines()
-            said = f": {lines[-1]}" if lines else ""
-        self.close()
-        return TemporaryError(f"{what}{said}")
+        if fleet is not None:
+            said = fleet.last_words()
+            fleet.end(at_once=True)
+        return TemporaryError(f"{what}: {said}" if said else what)
 
 
-def _start(cpus: tuple[int, ...], errors: IO[bytes]) -> subprocess.Popen[bytes]:
-    """``-P`` keeps the working directory, which may be anybody's repository, out of the worker's imports."""
-    environment = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "PYTHONPATH": str(Path(tuner.__file__).parents[1]),
-        "LANG": "C.UTF-8",
-        "OPENBLAS_NUM_THREADS": "1",
-    }
-    argv = [sys.executable, "-P", "-m", "tuner.load.worker", "--cpus", ",".join(map(str, cpus))]
-    process = subprocess.Popen(
-        argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, start_new_session=True
+class _Prepared:
+    """The requests of a plan as they go over the wire, made once for all loads that send them to one server."""
+
+    def __init__(self, plan: LoadPlan) -> None:
+        """PermanentError for a request that is none."""
+        self._requests: tuple[HttpRequest, ...] = plan.requests
+        self._endpoint: Endpoint = plan.endpoint
+        self.payloads = Package.of(wire_request(request, plan.endpoint) for request in plan.requests)
+
+    def fits(self, plan: LoadPlan) -> bool:
+        """Whether the plan's requests look the same."""
+        same = len(plan.requests) == len(self._requests) and all(map(is_, plan.requests, self._requests))
+        return same and plan.endpoint == self._endpoint
+
+    def order(self, plan: LoadPlan) -> Order:
+        """The plan, for one worker."""
+        return Order(
+            host=plan.endpoint.host,
+            port=wire_port(plan.requests[0], plan.endpoint),
+            payloads=self.payloads.pieces,
+            arrivals=plan.arrivals,
+            rate=plan.rate,
+            count=plan.planned,
+            lead_count=plan.planned_lead,
+            seed=plan.seed,
+            timeout=plan.timeout,
+            bounds=tuple(bound for _, bound in plan.bounds),
+            hopeless_after=plan.hopeless_after,
+            hopeless_failures=plan.hopeless_failures,
+            answer_lengths=tuple(request.answer_bytes for request in plan.requests),
+            outstanding=plan.outstanding,
+            protocol=plan.requests[0].protocol,
+            token_bounds=plan.token_bounds,
+        )
+
+
+def _sent(fleet: Fleet, order: Order, prepared: _Prepared, trace: Package | None, limit: float) -> list[Frame]:
+    """Each worker's answer; again where a worker had to make room on its shelf for what others needed."""
+    while True:
+        fleet.stock([prepared.payloads, *([trace] if trace else [])], limit)
+        shards, start = len(fleet), None
+        if shards > 1:
+            start = time.perf_counter() + TOGETHER + EACH * (order.count + order.lead_count)
+        orders = [replace(order, shard=number, shards=shards, start=start) for number in range(shards)]
+        answers = fleet.ask([encode_order(each, prepared.payloads, trace) for each in orders], limit)
+        wanted = {header["wanted"] for header, _ in answers if "wanted" in header}
+        if not wanted:
+            return answers
+        for digest in wanted:
+            fleet.missing(digest)
+
+
+def _counted(order: Order, answers: list[Frame]) -> Tally:
+    seen, elapsed = zip(*(decode_seen(answer) for answer in answers), strict=True)
+    return tally(
+        gather(order, seen),
+        planned=order.count,
+        rate=order.rate,
+        timeout=order.timeout,
+        bounds=order.bounds,
+        elapsed=max(elapsed),
+        token_bounds=order.token_bounds,
     )
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            os.set_blocking(pipe.fileno(), False)
-    return process
-
-
-def _order(plan: LoadPlan) -> Order:
-    return Order(
-        host=plan.endpoint.host,
-        port=plan.endpoint.ports.http,
-        payloads=tuple(wire_request(request, plan.endpoint) for request in plan.requests),
-        arrivals=plan.arrivals,
-        rate=plan.rate,
-        count=plan.planned,
-        lead_count=plan.planned_lead,
-        seed=plan.seed,
-        timeout=plan.timeout,
-        bounds=tuple(bound for _, bound in plan.bounds),
-        hopeless_after=plan.hopeless_after,
-        hopeless_failures=plan.hopeless_failures,
-        answer_lengths=tuple(request.answer_bytes for request in plan.requests),
-        outstanding=plan.outstanding,
-    )
-
-
-def _wait(pipe: IO[bytes], event: int, deadline: float) -> None:
-    with selectors.DefaultSelector() as selector:
-        selector.register(pipe, event)
-        if not selector.select(max(deadline - time.monotonic(), 0.0)):
-            raise TimeoutError("the worker's pipe is silent")
-
-
-def _send(process: subprocess.Popen[bytes], data: bytes, timeout: float) -> None:
-    pipe = process.stdin
-    if pipe is None:
-        raise EOFError
-    deadline, rest = time.monotonic() + timeout, memoryview(data)
-    while rest:
-        _wait(pipe, selectors.EVENT_WRITE, deadline)
-        rest = rest[os.write(pipe.fileno(), rest[: 1 << 16]) :]
-
-
-def _receive(process: subprocess.Popen[bytes], timeout: float) -> dict[str, Any]:
-    """The header of the next frame. EOFError where the worker ended, TimeoutError where it is silent."""
-    pipe = process.stdout
-    if pipe is None:
-        raise EOFError
-    deadline, data, wanted = time.monotonic() + timeout, b"", FRAME.size
-    while len(data) < wanted:
-        _wait(pipe, selectors.EVENT_READ, deadline)
-        part = os.read(pipe.fileno(), 1 << 16)
-        if not part:
-            raise EOFError
-        data += part
-        if wanted == FRAME.size and len(data) >= FRAME.size:
-            wanted += sum(FRAME.unpack(data[: FRAME.size]))
-            if wanted > LARGEST_ANSWER:
-                raise EOFError
-    header: dict[str, Any] = json.loads(data[FRAME.size :])
-    return header

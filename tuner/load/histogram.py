@@ -37,9 +37,8 @@ def _places(histogram: Any, micros: npt.NDArray[np.int64]) -> npt.NDArray[np.int
     magnitude = histogram.sub_bucket_half_count_magnitude
     bits = np.frexp((micros | histogram.sub_bucket_mask).astype(np.float64))[1].astype(np.int64)
     bucket = bits - histogram.unit_magnitude - (magnitude + 1)
-    return (
-        ((bucket + 1) << magnitude) + (micros >> (bucket + histogram.unit_magnitude)) - histogram.sub_bucket_half_count
-    )
+    within = (micros >> (bucket + histogram.unit_magnitude)) - histogram.sub_bucket_half_count
+    return np.asarray(((bucket + 1) << magnitude) + within)
 
 
 def encode(histogram: Any) -> str:

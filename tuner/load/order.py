@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuner.load.arrivals import Arrivals
+from tuner.load.arrivals import Arrivals, Share
 
 __all__ = ["Order"]
 
@@ -16,8 +16,9 @@ class Order:
     host: str
     port: int
     payloads: tuple[bytes, ...]
-    """Whole HTTP/1.1 requests as they go over the wire; request number i sends payload i modulo their number."""
-    arrivals: Arrivals
+    """Whole requests in the words of HTTP/1.1, also where they go over the wire as frames; request number i sends
+    payload i modulo their number."""
+    arrivals: Arrivals | Share
     rate: float
     count: int
     lead_count: int
@@ -29,3 +30,12 @@ class Order:
     answer_lengths: tuple[int | None, ...]
     """Bytes of the body of a good answer, for each payload; ``None`` where answers may differ."""
     outstanding: int
+    shard: int = 0
+    """This order is for worker ``shard`` of ``shards``: of the whole schedule it sends the requests whose number is
+    that, modulo ``shards``."""
+    shards: int = 1
+    start: float | None = None
+    """Where the schedule begins, on the clock of ``time.perf_counter`` (one for the machine); at once for ``None``."""
+    protocol: str = "http"
+    """``http``, ``grpc`` or ``stream``; see ``HttpRequest``."""
+    token_bounds: tuple[float | None, float | None] = (None, None)

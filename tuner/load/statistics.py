@@ -9,40 +9,48 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 from locust.stats import StatsEntry, StatsError, bucket_response_time
 
-from tuner.load.histogram import decode, recorded
 from tuner.load.order import Order
-from tuner.load.tally import Tally
+from tuner.load.tally import Observation
 
 __all__ = ["report"]
 
 
-def report(environment: Any, order: Order, tally: Tally) -> None:
+def report(environment: Any, order: Order, seen: Observation, elapsed: float) -> None:
     """Add the load to the environment's statistics, under the first request's method and path."""
-    method, path, *_ = order.payloads[0].partition(b"\r\n")[0].decode("ascii").split(" ")
-    entry = _entry(environment, path, method, tally)
+    method, path = _line(order.payloads[0])
+    entry = _entry(environment, path, method, order, seen, elapsed)
     errors = {
         StatsError.create_key(method, path, kind): StatsError(method, path, kind, occurrences).serialize()
-        for kind, occurrences in tally.failed.items()
+        for kind, occurrences in sorted(seen.failed.items())
     }
     data = {"stats": [entry.serialize()], "stats_total": entry.serialize(), "errors": errors}
     environment.events.worker_report.fire(client_id="local", data=data)
 
 
-def _entry(environment: Any, path: str, method: str, tally: Tally) -> Any:
-    """Locust keeps milliseconds, rounded to two or three digits."""
+def _line(payload: bytes) -> tuple[str, str]:
+    """Method and path where the payload begins with an HTTP/1.1 request line."""
+    words = payload[:4096].partition(b"\r\n")[0].decode("latin-1").split(" ")
+    return (words[0], words[1]) if len(words) == 3 and words[2] == "HTTP/1.1" else ("SEND", "request")
+
+
+def _entry(environment: Any, path: str, method: str, order: Order, seen: Observation, elapsed: float) -> Any:
+    """Locust keeps milliseconds, rounded to two or three digits; a request that failed stands at the timeout."""
+    milliseconds = np.where(seen.latency < 0, order.timeout, seen.latency) * 1000
     entry: Any = StatsEntry(environment.stats, path, method)
     now = time.time()
-    entry.start_time = now - tally.elapsed
+    entry.start_time = now - elapsed
     entry.last_request_timestamp = now
-    entry.num_requests = tally.scheduled
-    entry.num_failures = tally.scheduled - tally.answered
-    for micros, count in zip(*(column.tolist() for column in recorded(decode(tally.histogram))), strict=True):
-        milliseconds = micros / 1000
-        bucket = bucket_response_time(milliseconds)
+    entry.num_requests = len(milliseconds)
+    entry.num_failures = int((seen.latency < 0).sum())
+    rounded, counts = np.unique(np.rint(milliseconds), return_counts=True)
+    for response_time, count in zip(rounded.tolist(), counts.tolist(), strict=True):
+        bucket = bucket_response_time(response_time)
         entry.response_times[bucket] = entry.response_times.get(bucket, 0) + count
-        entry.total_response_time += milliseconds * count
-        entry.min_response_time = min(entry.min_response_time or milliseconds, milliseconds)
-        entry.max_response_time = max(entry.max_response_time, milliseconds)
+    if len(milliseconds):
+        entry.total_response_time = float(milliseconds.sum())
+        entry.min_response_time = float(milliseconds.min())
+        entry.max_response_time = float(milliseconds.max())
     return entry

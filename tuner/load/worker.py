@@ -1,7 +1,7 @@
 """The process that sends load: Locust runs it, one open-loop user takes orders from standard input.
 
-Started by ``LocustGenerator`` as ``python -m tuner.load.worker``. It ends when standard input does, also in the midst
-of a load, so nothing outlives a parent that was killed.
+Started by ``Fleet`` as ``python -m tuner.load.worker``; one of several where it is told the port of Locust's master.
+It ends when standard input does, also in the midst of a load, so nothing outlives a parent that was killed.
 """
 
 from __future__ import annotations
@@ -10,89 +10,87 @@ import argparse
 import contextlib
 import ctypes
 import gc
-import json
 import logging
 import os
 import resource
+import select
 import sys
-from dataclasses import asdict
 from typing import Any
 
-import gevent.select
+import gevent
+import locust.runners
 from locust import User, constant, task
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.stats import setup_distributed_stats_event_listeners
 
+from tuner.load.channel import STDIN, read_frame, write_frame
 from tuner.load.order import Order
 from tuner.load.sender import CancelledLoadError, Sender
+from tuner.load.shards import share_of
 from tuner.load.statistics import report
-from tuner.load.tally import Observation, Tally, tally
-from tuner.load.wire import FRAME, Frame, decode_order, frame
+from tuner.load.tally import Observation
+from tuner.load.wire import Shelf, WantedError, decode_order, encode_seen, frame
 
-__all__ = ["OpenLoopUser", "main"]
+__all__ = ["OpenLoopUser", "main", "patient"]
 
-wait_until_readable: Any = gevent.select.select
-STDIN, STDOUT = 0, 1
+spawn: Any = gevent.spawn
+sleep: Any = gevent.sleep
 PRIORITY = -10
+LOOK = 0.1
 PR_SET_TIMERSLACK = 29
 
 
-def _read(size: int) -> bytes:
-    """Exactly that many bytes from standard input; EOFError where it ends."""
-    parts = []
-    while size:
-        wait_until_readable([STDIN], [], [])
-        part = os.read(STDIN, min(size, 1 << 20))
-        if not part:
-            raise EOFError
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
-
-
-def _read_order() -> Order:
-    header, blob = FRAME.unpack(_read(FRAME.size))
-    received: Frame = (json.loads(_read(header)), _read(blob))
-    return decode_order(received)
-
-
-def _write(data: bytes) -> None:
-    while data:
-        data = data[os.write(STDOUT, data) :]
-
-
-def _counted(order: Order, seen: Observation, elapsed: float) -> Tally:
-    return tally(
-        seen, planned=order.count, rate=order.rate, timeout=order.timeout, bounds=order.bounds, elapsed=elapsed
-    )
-
-
 class OpenLoopUser(User):
-    """All users in one: takes an order, sends it when its times have come, answers with the tally."""
+    """All users in one: takes an order, sends it when its times have come, answers with what it saw."""
 
     wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.sender = Sender(cancel=STDIN)
+        self.shelf = Shelf()
+
+    def on_start(self) -> None:
+        """Locust has spawned this user: orders may come."""
+        gc.disable()
+        gc.freeze()
+        write_frame(frame({"ready": os.getpid()}))
 
     @task
     def load(self) -> None:
-        """One order."""
+        """One frame: something for the shelf, or an order."""
         try:
-            order = _read_order()
-            counted = _counted(order, *self.sender.run(order))
+            received = read_frame()
+            if "keep" in received[0]:
+                self.shelf.keep(received)
+            else:
+                self._send(share_of(decode_order(received[0], self.shelf)))
         except (EOFError, CancelledLoadError):
             self.sender.close()
             raise StopUser from None
+        except WantedError as error:
+            write_frame(frame({"wanted": error.digest}))
         except OSError as error:
-            _write(frame({"error": f"{error.strerror or error}"}))
+            write_frame(frame({"error": f"{error.strerror or error}"}))
             raise StopUser from None
-        finally:
-            gc.collect()
-        _write(frame(asdict(counted)))
-        report(self.environment, order, counted)
+
+    def _send(self, order: Order) -> None:
+        seen, elapsed = self.sender.run(order)
+        write_frame(encode_seen(seen, elapsed))
+        self._account(order, seen, elapsed)
+
+    def _account(self, order: Order, seen: Observation, elapsed: float) -> None:
+        """What can wait until the answer is on its way."""
+        report(self.environment, order, seen, elapsed)
+        gc.collect()
+
+
+def patient() -> None:
+    """A load keeps its process to itself for as long as it lasts; Locust shall not take it for dead."""
+    runners: Any = locust.runners
+    runners.HEARTBEAT_LIVENESS = 10**9
+    runners.MASTER_HEARTBEAT_TIMEOUT = float("inf")
 
 
 def _settle(cpus: str) -> None:
@@ -106,22 +104,39 @@ def _settle(cpus: str) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _end_with_parent() -> None:
+    """Locust's worker would wait for its master, and go on without a user, for as long as it is not told to stop."""
+    pipe = select.poll()
+    pipe.register(STDIN, select.POLLHUP)
+    while not pipe.poll(0):
+        sleep(LOOK)
+    os._exit(0)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serve orders until standard input ends."""
     parser = argparse.ArgumentParser(prog="tuner.load.worker", description=__doc__)
     parser.add_argument("--cpus", default="", help="cores to run on, for example 1 or 2,3")
-    _settle(parser.parse_args(arguments).cpus)
+    parser.add_argument("--master", type=int, help="port of Locust's master on this machine, for one of several")
+    parser.add_argument("--board", help="descriptor of the memory that the workers share, and their number: 5/2")
+    parser.add_argument("--number", type=int, default=0, help="which of several this is, from 0")
+    chosen = parser.parse_args(arguments)
+    _settle(chosen.cpus)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    patient()
+    if chosen.master is not None:
+        spawn(_end_with_parent)
     environment: Any = Environment(user_classes=[OpenLoopUser], catch_exceptions=False)
-    setup_distributed_stats_event_listeners(environment.events, environment.stats)
-    runner = environment.create_local_runner()
-    gc.disable()
-    gc.freeze()
-    _write(frame({"ready": os.getpid()}))
-    runner.start(1, spawn_rate=1)
-    runner.spawning_greenlet.join()
-    runner.user_greenlets.join()
-    runner.quit()
+    if chosen.master is None:
+        setup_distributed_stats_event_listeners(environment.events, environment.stats)
+        runner = environment.create_local_runner()
+        runner.start(1, spawn_rate=1)
+        runner.spawning_greenlet.join()
+        runner.user_greenlets.join()
+        runner.quit()
+    else:
+        runner = environment.create_worker_runner("127.0.0.1", chosen.master)
+        runner.greenlet.join()
     return 0
 
 
