@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tuner.campaign.event import BlockFinished, BlockStarted, Judged, Recommended
 from tuner.campaign.judging import judge
+from tuner.campaign.machine import watch_machine
 from tuner.campaign.measuring import measure_again
 from tuner.campaign.searching import open_search
 from tuner.campaign.session import Session, capacity_of
@@ -82,11 +83,13 @@ def _confirmed(session: Session, number: int) -> Confirmation:
     )
     for event in session.progress.blocks.get(number, ()):
         confirmation.record(event.block, result_of(event.trial.outcome, inputs.goal))
-    while (block := confirmation.next()) is not None:
-        session.journal.record(BlockStarted(candidate=number, block=block))
-        trial = _run(session, number, block, inputs.baseline if block.side == "baseline" else assignment)
-        session.journal.record(BlockFinished(candidate=number, block=block, trial=trial))
-        confirmation.record(block, result_of(trial.outcome, inputs.goal))
+    with watch_machine(session) as machine:
+        while (block := confirmation.next()) is not None:
+            session.journal.record(BlockStarted(candidate=number, block=block))
+            trial = _run(session, number, block, inputs.baseline if block.side == "baseline" else assignment)
+            session.journal.record(BlockFinished(candidate=number, block=block, trial=trial))
+            machine.check_block(number, block.index)
+            confirmation.record(block, result_of(trial.outcome, inputs.goal))
     return confirmation
 
 

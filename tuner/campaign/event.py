@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from tuner.measurement.model import Interval
 from tuner.policy.model import PolicyInput, Verdict
 from tuner.recommendation.confirm import Block
 from tuner.recommendation.model import Recommendation
@@ -26,6 +27,7 @@ __all__ = [
     "Event",
     "ForgeState",
     "Judged",
+    "MachineChecked",
     "ProposalIntended",
     "PullRequestChanged",
     "Recommended",
@@ -105,6 +107,30 @@ class TrialFinished(Value):
 
     kind: Literal["trial-finished"] = "trial-finished"
     trial: Trial
+
+
+class MachineChecked(Value):
+    """The reference load ran between trials, and what it says of those that ran since the one before.
+
+    A trial in ``repeated`` stays in the chain and counts as inconclusive from here on; its configuration is tried
+    again, once. ``level`` says what the references are to the machine's level: they begin it, they belong to it, or
+    the machine left it and has come back.
+    """
+
+    kind: Literal["machine-checked"] = "machine-checked"
+    references: tuple[Interval, ...]
+    """Rounds a second, in the order in which they were taken."""
+    level: Literal["begun", "kept", "regained"]
+    trials: tuple[int, ...] = ()
+    """Trials of the search that ended since the check before."""
+    block: tuple[int, int] | None = None
+    """The confirmation's block that ended since: the candidate's trial and the block's index."""
+    change: Interval | None = None
+    """By how much the machine's speed had changed (-0.1: 10 % slower); ``None`` where it had not."""
+    repeated: tuple[int, ...] = ()
+    reason: str = ""
+    seconds: float = 0.0
+    """How long this took, waiting for the machine to recover included."""
 
 
 class SearchEnded(Value):
@@ -191,6 +217,7 @@ Event = Annotated[
     | StepFinished
     | TrialStarted
     | TrialFinished
+    | MachineChecked
     | SearchEnded
     | BlockStarted
     | BlockFinished

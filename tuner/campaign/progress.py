@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from statistics import median_low
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from tuner.campaign.event import (
     CampaignStarted,
     Event,
     Judged,
+    MachineChecked,
     ProposalIntended,
     PullRequestChanged,
     Recommended,
@@ -20,8 +22,9 @@ from tuner.campaign.event import (
     StepFinished,
     TrialFinished,
 )
+from tuner.measurement.drift import AGAIN, Level
 from tuner.recommendation.model import Propose, Recommendation
-from tuner.trial.outcome import Trial
+from tuner.trial.outcome import Completed, Failed, Inconclusive, Trial
 
 __all__ = ["Progress"]
 
@@ -37,6 +40,9 @@ class Progress:
     steps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Seconds by finished step."""
     trials: Mapping[int, Trial] = field(default_factory=lambda: MappingProxyType({}))
+    checks: tuple[MachineChecked, ...] = ()
+    level: Level | None = None
+    """The machine's speed as the references tell it; ``None`` before the first."""
     search_ended: SearchEnded | None = None
     blocks: Mapping[int, tuple[BlockFinished, ...]] = field(default_factory=lambda: MappingProxyType({}))
     recommended: Mapping[int, Recommendation] = field(default_factory=lambda: MappingProxyType({}))
@@ -55,6 +61,11 @@ class Progress:
                 return replace(self, steps=_with(self.steps, event.step, seconds))
             case TrialFinished():
                 return replace(self, trials=_with(self.trials, event.trial.number, event.trial))
+            case MachineChecked():
+                trials = MappingProxyType(
+                    {**self.trials, **{n: _spoiled(self.trials[n], event) for n in event.repeated}}
+                )
+                return replace(self, checks=(*self.checks, event), level=_level(self.level, event), trials=trials)
             case SearchEnded():
                 return replace(self, search_ended=event)
             case BlockFinished():
@@ -72,6 +83,22 @@ class Progress:
                 return replace(self, ended=event)
             case _:
                 return self
+
+    @property
+    def unchecked(self) -> tuple[int, ...]:
+        """Trials that ended since the machine's speed was last looked at."""
+        checked = {number for check in self.checks for number in check.trials}
+        return tuple(number for number in self.trials if number not in checked)
+
+    @property
+    def repeated(self) -> frozenset[int]:
+        """Trials that count for nothing, because the machine changed its speed while they ran."""
+        return frozenset(number for check in self.checks for number in check.repeated)
+
+    @property
+    def changes(self) -> Mapping[int, MachineChecked]:
+        """The check that found a change of speed, by trial of the search that ran meanwhile."""
+        return MappingProxyType({number: each for each in self.checks if each.change for number in each.trials})
 
     @property
     def carried(self) -> bool:
@@ -92,6 +119,22 @@ class Progress:
             if judged.verdict.allow and isinstance(self.recommended.get(candidate), Propose):
                 return candidate
         return None
+
+
+def _spoiled(trial: Trial, check: MachineChecked) -> Trial:
+    """The trial as it counts from now on: it ran, and nothing is concluded from it."""
+    measured = trial.outcome.measurement if isinstance(trial.outcome, Completed | Failed) else None
+    return trial.model_copy(update={"outcome": Inconclusive(reason=check.reason, measurement=measured)})
+
+
+def _level(level: Level | None, check: MachineChecked) -> Level | None:
+    """Of references that were taken in one check the middle one counts; of a machine that came back, none."""
+    if not check.references or check.level == "regained":
+        return level
+    if level is None or check.level == "begun":
+        speed = median_low(each.value for each in check.references[-AGAIN:])
+        return Level(speeds=(speed,)) if level is None else level.left_for(speed)
+    return level.after(median_low(each.value for each in check.references))
 
 
 def _with(mapping: Mapping[K, V], key: K, value: V) -> Mapping[K, V]:

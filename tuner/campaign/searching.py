@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
 from tuner.campaign.failure import CampaignFailedError
+from tuner.campaign.machine import MachineWatch, watch_machine
 from tuner.campaign.measuring import measure_server
 from tuner.campaign.session import Session
 from tuner.engine.workload import Resources
@@ -25,15 +26,18 @@ __all__ = ["open_search", "search_configurations"]
 
 
 @contextmanager
-def open_search(session: Session) -> Iterator[Search]:
-    """The campaign's study. What the ledger has finished is told first, so a lost or older database catches up."""
+def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Search]:
+    """The campaign's study. What the ledger has finished is told first, so a lost or older database catches up.
+
+    The trials of the numbers ``but`` are left for the caller to tell.
+    """
     inputs = session.inputs
     url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
     budget = inputs.spec.budget.trials
     name = f"{session.target.campaign}-{session.journal.records[0].hash.removeprefix('sha256:')[:12]}"
     with Search.open(inputs.space, inputs.spec.search, inputs.goal, url, name, budget=budget) as search:
         search.enqueue(inputs.baseline, "baseline")
-        for number in sorted(session.progress.trials):
+        for number in sorted(session.progress.trials.keys() - set(but)):
             _tell(session, search, session.progress.trials[number])
         yield search
 
@@ -44,7 +48,8 @@ def search_configurations(session: Session) -> None:
     CampaignFailedError where the baseline itself cannot be measured.
     """
     inputs = session.inputs
-    with open_search(session) as search:
+    with watch_machine(session) as machine, open_search(session, but=session.progress.unchecked) as search:
+        _settle(session, search, machine)
         _check_baseline(session)
         if inputs.space.contains(inputs.space.defaults()):
             search.enqueue(inputs.space.defaults())
@@ -54,11 +59,21 @@ def search_configurations(session: Session) -> None:
             if isinstance(proposal, Exhausted):
                 reason = proposal.reason
                 break
-            _tell(session, search, session.progress.trials.get(proposal.number) or _run(session, proposal))
+            if proposal.number not in session.progress.trials:
+                _run(session, proposal)
+            _settle(session, search, machine)
             _check_baseline(session)
             reason = _next_reason(session, search)
         _check_baseline(session, over=True)
         session.journal.record(_ended(session, search, reason))
+
+
+def _settle(session: Session, search: Search, machine: MachineWatch) -> None:
+    """Ask of the trials that just ended whether the machine held its speed, and then only tell the study."""
+    waiting = session.progress.unchecked
+    machine.check(repeatable=lambda: _next_reason(session, search) is None)
+    for number in waiting:
+        _tell(session, search, session.progress.trials[number])
 
 
 def _ended(session: Session, search: Search, reason: str) -> SearchEnded:

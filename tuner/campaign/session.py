@@ -107,8 +107,9 @@ class Session:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of trials and confirmation blocks, over every process that worked on this campaign."""
-        return sum(seconds for _, seconds in self.server_seconds())
+        """Seconds of trials, confirmation blocks and looks at the machine, over every process of this campaign."""
+        looking = sum(check.seconds for check in self.progress.checks)
+        return looking + sum(seconds for _, seconds in self.server_seconds())
 
     def generator(self, cpus: tuple[int, ...]) -> LoadGenerator:
         """The load generator that keeps to these CPUs; started once, stopped with the session.

@@ -50,10 +50,14 @@ class Errored(Value):
 
 
 class Inconclusive(Value):
-    """Ran, and the measurement cannot be believed (the generator was the bottleneck, noise)."""
+    """Ran, and the measurement cannot be believed (the generator was the bottleneck, noise).
+
+    ``measurement`` only where it was whole and something else spoils it (the machine changed its speed meanwhile).
+    """
 
     kind: Literal["inconclusive"] = "inconclusive"
     reason: str = Field(min_length=1)
+    measurement: Measurement | None = None
 
 
 Outcome = Annotated[Completed | Failed | Errored | Inconclusive, Field(discriminator="kind")]

@@ -25,8 +25,8 @@ from tuner.value import Value
 
 __all__ = ["CONFIDENCE", "SECONDS", "ReferenceLoad", "ReferenceRun", "cpu_reference"]
 
-SECONDS = 0.25
-"""How long one run takes: 5 % of the shortest trial that is worth a campaign."""
+SECONDS = 0.2
+"""How long one run takes: some 2 % of a trial."""
 CONFIDENCE = 0.99
 _CORES = 8
 """At most so many cores are asked at once."""
