@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tuner.engine.workload import Workload
 from tuner.space.assignment import Assignment
@@ -15,7 +15,11 @@ from tuner.space.parameter import Parameter
 from tuner.spec.model import Payload, Scalar
 from tuner.value import Value
 
-__all__ = ["Endpoint", "Engine", "HttpRequest", "Launch", "Ports"]
+__all__ = ["ClientProtocol", "Endpoint", "Engine", "HttpRequest", "Launch", "Ports"]
+
+ClientProtocol = Literal["http", "grpc", "stream"]
+"""How a request is sent and its answer read: HTTP/1.1; a unary gRPC call over HTTP/2, to the server's gRPC port;
+HTTP/1.1 whose good answer is a stream of server-sent events that ends with ``[DONE]``, as of OpenAI's completions."""
 
 
 class Ports(Value):
@@ -51,11 +55,15 @@ class Launch(Value):
 class HttpRequest(Value):
     """One request, prepared in advance: bytes on the hot path, no JSON.
 
-    ``answer_bytes`` is the exact length of a good answer's body. Only a 200 of that length is an answer; any other is
-    a failure ("wrong shape"). Where it is ``None`` the engine cannot know it beforehand: the length of the first 200
-    of a warm-up is then what a good answer looks like (``expecting``).
+    A gRPC call is the POST that gRPC makes of it: ``path`` names service and method, ``headers`` are its metadata and
+    ``body`` is its message, serialised, without gRPC's prefix.
+
+    ``answer_bytes`` is the exact length of a good answer's body, or message. Only a 200 of that length is an answer;
+    any other is a failure ("wrong shape"). Where it is ``None`` the engine cannot know it beforehand: the length of the
+    first 200 of a warm-up is then what a good answer looks like (``expecting``). Streams may have any length.
     """
 
+    protocol: ClientProtocol = "http"
     method: str = "POST"
     path: str
     headers: dict[str, str] = Field(default_factory=dict)
@@ -63,8 +71,14 @@ class HttpRequest(Value):
     answer_bytes: int | None = None
 
     def expecting(self, length: int) -> HttpRequest:
-        """The same request, with the length of a good answer as learnt from one."""
-        return self.model_copy(update={"answer_bytes": length})
+        """The same request, with the length of a good answer as learnt from one; a stream stays as it is."""
+        return self if self.protocol == "stream" else self.model_copy(update={"answer_bytes": length})
+
+    @model_validator(mode="after")
+    def _stream_of_any_length(self) -> Self:
+        if self.protocol == "stream" and self.answer_bytes is not None:
+            raise ValueError("a stream has no length that a good answer must have")
+        return self
 
 
 class Engine(Protocol):
@@ -99,11 +113,13 @@ class Engine(Protocol):
         """Does the server answer that it, and the model in it, are ready? Never raises."""
         ...
 
-    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:
+    def requests(
+        self, payload: Payload, folder: Path, workload: Workload, protocol: ClientProtocol = "http"
+    ) -> tuple[HttpRequest, ...]:
         """One prepared request for each sample in ``folder``, for the model as the workload names and shapes it.
 
-        No tunable parameter changes them: one preparation serves every trial of a campaign. UserError for a sample
-        that does not fit the inputs.
+        No tunable parameter changes them: one preparation serves every trial of a campaign. UserError for a sample that
+        does not fit the inputs, and for a protocol that the engine does not speak.
         """
         ...
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tuner.engine import simulator_server
 from tuner.engine.probe import fetch
-from tuner.engine.protocol import Endpoint, HttpRequest, Launch, Ports
+from tuner.engine.protocol import ClientProtocol, Endpoint, HttpRequest, Launch, Ports
 from tuner.engine.sample import load_samples
 from tuner.engine.simulator_server import ANSWER_BYTES, FAULTS, Setup
 from tuner.engine.workload import Workload
@@ -115,8 +115,16 @@ class SimulatorEngine:
         """True once ``/v2/health/ready`` answers 200."""
         return fetch(endpoint, "/v2/health/ready") is not None
 
-    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:  # noqa: ARG002
+    def requests(
+        self,
+        payload: Payload,
+        folder: Path,
+        workload: Workload,  # noqa: ARG002
+        protocol: ClientProtocol = "http",
+    ) -> tuple[HttpRequest, ...]:
         """The samples' raw bytes, one request each; every good answer has the same length."""
+        if protocol != "http":
+            raise UserError.of(f"the simulator is not asked by {protocol!r}", "write http")
         return tuple(
             HttpRequest(
                 path="/v2/models/simulator/infer",

@@ -11,7 +11,7 @@ from tuner.load.arrivals import Arrivals
 from tuner.load.tail import Tail, Throughput
 from tuner.value import Value
 
-__all__ = ["LoadGenerator", "LoadPlan", "LoadResult", "LoadWindow"]
+__all__ = ["LoadGenerator", "LoadPlan", "LoadResult", "LoadWindow", "TokenResult"]
 
 LARGEST_PLAN = 5_000_000
 """Requests of one plan: the generator keeps a few bytes for each."""
@@ -42,6 +42,9 @@ class LoadPlan(Value):
     outstanding: int = Field(1024, gt=0)
     """Requests (and connections) open at a time; further ones wait in the generator, their clock running."""
 
+    token_bounds: tuple[float | None, float | None] = (None, None)
+    """Of a streamed answer: to its first token, and the mean between two of its tokens; for ``TokenResult.good``."""
+
     @property
     def planned(self) -> int:
         """Number of requests that count."""
@@ -58,6 +61,8 @@ class LoadPlan(Value):
             raise ValueError(f"a load of {self.planned} requests is larger than {LARGEST_PLAN}: shorten it")
         if self.hopeless_after is not None and len(self.hopeless_after) != len(self.bounds):
             raise ValueError("hopeless_after needs one number for each bound")
+        if len({request.protocol for request in self.requests}) > 1:
+            raise ValueError("the requests of a load are of one protocol")
         return self
 
 
@@ -72,6 +77,23 @@ class LoadWindow(Value):
     latency: float
 
 
+class TokenResult(Value):
+    """The tokens of the good answers of a load of streamed answers.
+
+    ``first_token`` (seconds from the scheduled time) and ``gap`` (between neighbouring tokens of an answer) are
+    histograms as in ``LoadResult``. Tokens that come in one piece have no time between them.
+    """
+
+    first_token: str
+    gap: str
+    count: int
+    """All tokens: what the server says in the ``usage`` of an answer, or else its events that carry text."""
+    rate: float
+    """Tokens per second, over the time of ``LoadResult.answered_rate``."""
+    good: int
+    """Requests within the plan's ``token_bounds``; all good answers where it has none."""
+
+
 class LoadResult(Value):
     """What came of a plan. Latencies run from the scheduled time of a request.
 
@@ -82,8 +104,10 @@ class LoadResult(Value):
     bound of the plan, every failure included, in the plan's order.
 
     ``failed`` counts by kind: ``timeout``, ``refused``, ``reset`` (connection lost before the answer was whole),
-    ``malformed`` (not HTTP), ``length`` (not the number of bytes that the request says), ``http-<status>`` (anything
-    but 200), and ``abandoned`` (still open, and over every bound, when a load that ended early gave up waiting).
+    ``malformed`` (not the protocol), ``length`` (not the number of bytes that the request says), ``http-<status>``
+    (anything but 200), ``grpc-<status>`` (anything but 0), ``abandoned`` (still open, and over every bound, when a load
+    that ended early gave up waiting), and of a stream ``error`` (it says so), ``cut`` (over before its end), ``empty``
+    (no token) and ``shape`` (a 200 that is no stream).
     """
 
     planned: int
@@ -103,6 +127,7 @@ class LoadResult(Value):
     windows: tuple[LoadWindow, ...] = ()
     answer_lengths: dict[int, int] = Field(default_factory=dict)
     """How many good answers had a body of how many bytes; the most common lengths."""
+    tokens: TokenResult | None = None
     tails: tuple[Tail, ...] = ()
     """The share of requests over each bound, in the plan's order; empty where the requests were too few to tell."""
     throughput: Throughput | None = None

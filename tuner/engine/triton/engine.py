@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tuner.engine.probe import fetch
-from tuner.engine.protocol import Endpoint, HttpRequest, Launch, Ports
+from tuner.engine.protocol import ClientProtocol, Endpoint, HttpRequest, Launch, Ports
 from tuner.engine.sample import load_samples
 from tuner.engine.triton import counters, repository
 from tuner.engine.triton.configuration import Configuration
-from tuner.engine.triton.inference import check_inputs, infer
+from tuner.engine.triton.inference import call, check_inputs, infer
 from tuner.engine.triton.installation import Installation, find
 from tuner.engine.triton.knob import ARGUMENTS, KNOBS
 from tuner.engine.workload import Workload
@@ -38,6 +38,7 @@ _KEPT = frozenset(
     }
 )
 """Arguments of the container that say how the server works; ports, paths, logs and endpoints are the trial's own."""
+_PREPARED = {"http": infer, "grpc": call}
 _BARE = frozenset({"--disable-auto-complete-config"})
 _OURS = frozenset({"PATH", "LD_LIBRARY_PATH", "LD_PRELOAD", "PYTHONPATH", "PYTHONHOME", "HOME", "TMPDIR"})
 
@@ -105,7 +106,8 @@ class TritonEngine:
             f"--http-address={endpoint.host}",
             f"--http-port={ports.http}",
             f"--metrics-port={ports.metrics}",
-            "--allow-grpc=false",
+            f"--grpc-address={endpoint.host}",
+            f"--grpc-port={ports.grpc}",
             "--allow-gpu-metrics=false",
             "--exit-on-error=true",
             "--strict-readiness=true",
@@ -125,12 +127,17 @@ class TritonEngine:
         """True once the server and every model in it are ready (strict readiness)."""
         return fetch(endpoint, "/v2/health/ready") is not None
 
-    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:
+    def requests(
+        self, payload: Payload, folder: Path, workload: Workload, protocol: ClientProtocol = "http"
+    ) -> tuple[HttpRequest, ...]:
         """Inference requests with binary tensors in both directions, one a sample."""
+        if protocol not in _PREPARED:
+            raise UserError.of(f"Triton is not asked by {protocol!r}", f"write {' or '.join(_PREPARED)}")
         configuration = Configuration.of(workload)
         check_inputs(payload, configuration)
         name, batched = repository.model_name(configuration), configuration.message.max_batch_size > 0
-        return tuple(infer(name, payload, sample, batched=batched) for sample in load_samples(payload, folder))
+        prepare = _PREPARED[protocol]
+        return tuple(prepare(name, payload, sample, batched=batched) for sample in load_samples(payload, folder))
 
     def statistics(self, endpoint: Endpoint) -> Mapping[str, float]:
         """Counts and seconds by phase of ``/v2/models/stats``, and the ``nv_`` metrics."""

@@ -1,4 +1,4 @@
-"""Requests in the Open Inference Protocol over HTTP, with the binary tensor extension in both directions.
+"""Requests in the Open Inference Protocol: over HTTP with the binary tensor extension in both directions, over gRPC.
 
 https://github.com/kserve/open-inference-protocol and, for the extension, Triton's protocol/extension_binary_data.md.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tuner.engine.protocol import HttpRequest
+from tuner.engine.triton import message
 from tuner.engine.triton.configuration import Configuration
 from tuner.errors import Problem, UserError
 from tuner.spec.model import Payload
@@ -17,7 +18,7 @@ from tuner.spec.model import Payload
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_inputs", "infer"]
+__all__ = ["call", "check_inputs", "infer"]
 
 
 def infer(model: str, payload: Payload, sample: Mapping[str, NDArray[Any]], *, batched: bool) -> HttpRequest:
@@ -43,6 +44,21 @@ def infer(model: str, payload: Payload, sample: Mapping[str, NDArray[Any]], *, b
             "Inference-Header-Content-Length": str(len(head)),
         },
         body=head + b"".join(array.tobytes() for _, array in arrays),
+    )
+
+
+def call(model: str, payload: Payload, sample: Mapping[str, NDArray[Any]], *, batched: bool) -> HttpRequest:
+    """The same request as a gRPC call; the tensors are raw bytes in both directions."""
+    request = message.service().ModelInferRequest(model_name=model)
+    for tensor in payload.inputs:
+        array = sample[tensor.name]
+        shape = [*([1] if batched else []), *array.shape]
+        request.inputs.add(name=tensor.name, datatype=tensor.datatype, shape=shape)
+        request.raw_input_contents.append(array.tobytes())
+    return HttpRequest(
+        protocol="grpc",
+        path="/inference.GRPCInferenceService/ModelInfer",
+        body=request.SerializeToString(deterministic=True),
     )
 
 
