@@ -4,97 +4,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pynvml
 import pytest
 
+from tests.trial.fake_nvml import GIB, Device, FakeNvml, h100, nvml_error, slice_of
 from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.trial.gpus import choose_gpus
 from tuner.trial.hardware import Hardware, MigInstance, survey, survey_gpus
-
-GIB = 2**30
-
-
-def nvml_error(code: int) -> Exception:
-    return pynvml.NVMLError(code)  # type: ignore[no-untyped-call]
-
-
-@dataclass(frozen=True)
-class Memory:
-    total: int
-
-
-@dataclass
-class Device:
-    """A board or an instance; ``slots`` are a board's instances by index, ``None`` for a gap."""
-
-    name: str
-    uuid: str
-    memory: int
-    mig: bool | None = None
-    slots: list[Device | None] = field(default_factory=list)
-    broken: bool = False
-
-
-@dataclass
-class FakeNvml:
-    """NVML as a MIG machine answers: what does not work under MIG is not there at all."""
-
-    boards: list[Device]
-    open: int = 0
-
-    def nvmlInit(self) -> None:
-        self.open += 1
-
-    def nvmlShutdown(self) -> None:
-        self.open -= 1
-
-    def nvmlSystemGetDriverVersion(self) -> str:
-        return "580.65.06"
-
-    def nvmlDeviceGetCount(self) -> int:
-        return len(self.boards)
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Device:
-        if self.boards[index].broken:
-            raise nvml_error(pynvml.NVML_ERROR_GPU_IS_LOST)
-        return self.boards[index]
-
-    def nvmlDeviceGetName(self, handle: Device) -> str:
-        return handle.name
-
-    def nvmlDeviceGetUUID(self, handle: Device) -> str:
-        return handle.uuid
-
-    def nvmlDeviceGetMemoryInfo(self, handle: Device) -> Memory:
-        if handle.broken:
-            raise nvml_error(pynvml.NVML_ERROR_UNKNOWN)
-        return Memory(handle.memory)
-
-    def nvmlDeviceGetMigMode(self, device: Device) -> list[int]:
-        if device.mig is None:
-            raise nvml_error(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return [int(device.mig), 1]
-
-    def nvmlDeviceGetMaxMigDeviceCount(self, device: Device) -> int:
-        return len(device.slots)
-
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, device: Device, index: int) -> Device:
-        found = device.slots[index]
-        if found is None:
-            raise nvml_error(pynvml.NVML_ERROR_NOT_FOUND)
-        return found
-
-
-def slice_of(profile: str, number: int, gib: float, *, broken: bool = False) -> Device:
-    return Device(f"NVIDIA H100 80GB HBM3 MIG {profile}", f"MIG-{number}", int(gib * GIB), broken=broken)
-
-
-def h100(*slots: Device | None, mig: bool | None = True, broken: bool = False) -> Device:
-    return Device("NVIDIA H100 80GB HBM3", "GPU-0", 80 * GIB, mig, list(slots), broken)
 
 
 def test_this_machine_is_described() -> None:
