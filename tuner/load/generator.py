@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Self
 from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.errors import TemporaryError
 from tuner.load.arrivals import Trace
+from tuner.load.calibration import Calibration
 from tuner.load.fleet import Fleet
 from tuner.load.order import Order
 from tuner.load.protocol import LoadPlan, LoadResult
@@ -23,6 +25,8 @@ from tuner.load.wire import Frame, Package, decode_seen, encode_order
 
 __all__ = ["LocustGenerator"]
 
+CALIBRATION = Calibration()
+"""What a worker can send does not change while this process lasts."""
 GRACE = 15.0
 """Seconds beyond a load's longest time after which its worker is taken for broken."""
 TOGETHER, EACH = 0.01, 2e-6
@@ -39,10 +43,12 @@ class LocustGenerator:
     def __init__(self, cpus: Iterable[int] = (), *, workers: int | None = None, start_timeout: float = 60.0) -> None:
         """``cpus``: the cores that the workers run on; every core of this process where none is given.
 
-        ``workers``: how many there are; chosen for each load where it is ``None``, one for each core at most.
+        ``workers``: how many there are. Where it is ``None``, as many as a load needs by calibration: one for each core
+        given at most, or one for every other core of the machine; once there are several they stay.
         """
         self._cpus = tuple(sorted(cpus))
         self._workers = workers
+        self._most = len(self._cpus) or max(len(os.sched_getaffinity(0)) // 2, 1)
         self._start_timeout = start_timeout
         self._fleet: Fleet | None = None
         self._prepared: _Prepared | None = None
@@ -69,10 +75,7 @@ class LocustGenerator:
 
     def run(self, plan: LoadPlan) -> LoadResult:
         """Send the plan's load. TemporaryError where the generator broke, PermanentError for an impossible request."""
-        if self._prepared is None or not self._prepared.fits(plan):
-            self._prepared = _Prepared(plan)
-        fleet = self._started(self._workers or 1)
-        return self._run(fleet, plan, self._prepared)
+        return self._run(self._started(self._workers or self._needed(plan)), plan)
 
     def statistics(self) -> dict[str, int]:
         """Requests and failures as Locust's master has counted them so far; empty where one worker needs none."""
@@ -84,7 +87,16 @@ class LocustGenerator:
         if fleet is not None:
             fleet.end()
 
-    def _run(self, fleet: Fleet, plan: LoadPlan, prepared: _Prepared) -> LoadResult:
+    def _needed(self, plan: LoadPlan) -> int:
+        running = len(self._fleet) if self._fleet else 1
+        if running == self._most:
+            return running
+        return max(running, CALIBRATION.workers(plan, self._most, lambda asked: self._run(self._started(1), asked)))
+
+    def _run(self, fleet: Fleet, plan: LoadPlan) -> LoadResult:
+        if self._prepared is None or not self._prepared.fits(plan):
+            self._prepared = _Prepared(plan)
+        prepared = self._prepared
         order = prepared.order(plan)
         limit = plan.lead + plan.duration + plan.timeout + GRACE
         try:

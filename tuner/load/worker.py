@@ -24,6 +24,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.stats import setup_distributed_stats_event_listeners
 
+from tuner.load.board import Board
 from tuner.load.channel import STDIN, read_frame, write_frame
 from tuner.load.order import Order
 from tuner.load.sender import CancelledLoadError, Sender
@@ -45,10 +46,12 @@ class OpenLoopUser(User):
     """All users in one: takes an order, sends it when its times have come, answers with what it saw."""
 
     wait_time = constant(0)
+    board: Board | None = None
+    """Where several workers tell each other what they have counted."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.sender = Sender(cancel=STDIN)
+        self.sender = Sender(STDIN, *([self.board.together] if self.board else []))
         self.shelf = Shelf()
 
     def on_start(self) -> None:
@@ -135,6 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
         runner.user_greenlets.join()
         runner.quit()
     else:
+        memory, workers = map(int, chosen.board.split("/"))
+        OpenLoopUser.board = Board(memory, workers, chosen.number)
         runner = environment.create_worker_runner("127.0.0.1", chosen.master)
         runner.greenlet.join()
     return 0
