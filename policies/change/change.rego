@@ -47,7 +47,7 @@ deny contains denial("change.step", path, msg) if {
 	path := _path[name]
 	msg := sprintf(
 		"%s would become %s of what is deployed, from %s to %s is allowed: go there in smaller steps",
-		[name, text.percent(ratio), text.percent(step.min), text.percent(step.max)],
+		[name, text.measured(ratio, [step.min, step.max]), text.percent(step.min), text.percent(step.max)],
 	)
 }
 

@@ -68,7 +68,7 @@ deny contains denial("cost.increase", "candidate.hourly_cost", msg) if {
 	not _capacity_pays
 	msg := sprintf(
 		"an hour costs %s of the baseline's and capacity is not up as much: at most %s is allowed without that",
-		[text.percent(_increase), text.percent(_limits.increase)],
+		[text.measured(_increase, [_limits.increase]), text.percent(_limits.increase)],
 	)
 }
 
@@ -76,7 +76,7 @@ deny contains denial("cost.increase", "candidate.hourly_cost", msg) if {
 	_increase > _limits.increase_with_capacity
 	msg := sprintf(
 		"an hour costs %s of the baseline's: at most %s is allowed at once, choose a smaller configuration",
-		[text.percent(_increase), text.percent(_limits.increase_with_capacity)],
+		[text.measured(_increase, [_limits.increase_with_capacity]), text.percent(_limits.increase_with_capacity)],
 	)
 }
 
@@ -85,7 +85,7 @@ deny contains denial("cost.monthly-increase", "candidate.monthly_cost", msg) if 
 	input.relative.monthly_cost > _limits.monthly_increase
 	msg := sprintf(
 		"the expected traffic costs %s of the baseline's a month: at most %s is allowed, choose a cheaper configuration",
-		[text.percent(input.relative.monthly_cost), text.percent(_limits.monthly_increase)],
+		[text.measured(input.relative.monthly_cost, [_limits.monthly_increase]), text.percent(_limits.monthly_increase)],
 	)
 }
 
@@ -95,7 +95,7 @@ warn contains warning("cost.increase", "candidate.hourly_cost", msg) if {
 	_capacity_pays
 	msg := sprintf(
 		"an hour costs %s of the baseline's, for %s of its capacity",
-		[text.percent(_increase), text.percent(input.relative.capacity)],
+		[text.measured(_increase, []), text.measured(input.relative.capacity, [])],
 	)
 }
 

@@ -32,7 +32,7 @@ deny contains denial("evidence.confidence", "confidence", msg) if {
 	input.confidence < _limits.confidence
 	msg := sprintf(
 		"stated with a confidence of %s, %s is needed: raise slo.confidence in the spec",
-		[text.percent(input.confidence), text.percent(_limits.confidence)],
+		[text.measured(input.confidence, [_limits.confidence]), text.percent(_limits.confidence)],
 	)
 }
 
@@ -45,7 +45,7 @@ deny contains denial("evidence.gain", "ratio.low", msg) if {
 	input.ratio.low <= _limits.gain
 	msg := sprintf(
 		"the gain may be as low as %s of the baseline, it has to be above %s: measure longer, or keep the baseline",
-		[text.percent(input.ratio.low), text.percent(_limits.gain)],
+		[text.measured(input.ratio.low, [_limits.gain]), text.percent(_limits.gain)],
 	)
 }
 

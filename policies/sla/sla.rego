@@ -44,7 +44,7 @@ deny contains denial("sla.errors", "candidate.error_rate", msg) if {
 	input.candidate.error_rate > input.slo_error_rate
 	msg := sprintf(
 		"%s of the requests failed, the SLO allows %s: choose a configuration that answers, or raise slo.errorRate",
-		[text.percent(input.candidate.error_rate), text.percent(input.slo_error_rate)],
+		[text.measured(input.candidate.error_rate, [input.slo_error_rate]), text.percent(input.slo_error_rate)],
 	)
 }
 
@@ -66,7 +66,7 @@ deny contains denial("sla.capacity", "candidate.capacity", msg) if {
 	input.relative.capacity < _limits.capacity
 	msg := sprintf(
 		"all replicas bear %s of the baseline's load, at least %s is needed: add replicas, or state load.expected",
-		[text.percent(input.relative.capacity), text.percent(_limits.capacity)],
+		[text.measured(input.relative.capacity, [_limits.capacity]), text.percent(_limits.capacity)],
 	)
 }
 
@@ -94,7 +94,11 @@ _below_expected := msg if {
 	input.relative.expected_load < _limits.headroom
 	msg := sprintf(
 		"all replicas bear %s of the expected %s requests/s, %s is wanted: add replicas",
-		[text.percent(input.relative.expected_load), text.number(input.expected_load), text.percent(_limits.headroom)],
+		[
+			text.measured(input.relative.expected_load, [_limits.headroom]),
+			text.number(input.expected_load),
+			text.percent(_limits.headroom),
+		],
 	)
 }
 

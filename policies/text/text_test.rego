@@ -24,4 +24,28 @@ test_ratios_are_written_as_percent if {
 	text.percent(0.955) == "95.5 %"
 	text.percent(0) == "0 %"
 	text.percent(0.000001) == "0.0001 %"
+	text.percent(1.125) == "112.5 %"
+}
+
+test_measured_ratios_have_three_digits if {
+	text.measured(0.983333, []) == "98.3 %"
+	text.measured(1.766667, [1]) == "177 %"
+	text.measured(12.3456, []) == "1235 %"
+	text.measured(0.9996, []) == "100 %"
+	text.measured(0.012345, []) == "1.23 %"
+	text.measured(0.001239, []) == "0.124 %"
+	text.measured(0.000123, []) == "0.0123 %"
+	text.measured(0.000001, []) == "0.0001 %"
+	text.measured(0, []) == "0 %"
+	text.measured(-0.983333, []) == "-98.3 %"
+}
+
+test_no_digit_is_left_out_that_decides if {
+	text.measured(0.899976, [0.9]) == "89.9976 %"
+	text.measured(1.100049, [1.1]) == "110.0049 %"
+	text.measured(1.124, [1.125]) == "112 %"
+	text.measured(1.1249, [1.125]) == "112 %"
+	text.measured(1.1251, [1.125]) == "113 %"
+	text.measured(1.125, [1.125]) == "112.5 %"
+	text.measured(2.00001, [0.5, 2]) == "200.001 %"
 }
