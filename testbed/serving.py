@@ -8,17 +8,16 @@ version of Python, so a change of either installs anew.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from testbed.lock import locked
 from tuner.engine.triton.installation import Installation, default_home, merge_backends, search_path
 from tuner.errors import PermanentError, UserError
 
@@ -39,8 +38,7 @@ def install(cache: Path | None = None, lock: Path = LOCK) -> Path:
     python, version = _interpreter()
     digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     home = link.with_name(f"triton-{digest}-py{version}")
-    link.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(home.with_name(f"{home.name}.lock")):
+    with locked(home.with_name(f"{home.name}.lock"), "triton"):
         if not home.is_dir():
             _build(home, python, version, lock)
         _point(link, home)
@@ -131,14 +129,6 @@ def _point(link: Path, home: Path) -> None:
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(home.name)
     fresh.replace(link)
-
-
-@contextmanager
-def _locked(file: Path) -> Iterator[None]:
-    """One installer at a time; the lock goes with the process, however it ends."""
-    with file.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def main(arguments: Sequence[str]) -> int:

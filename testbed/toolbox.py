@@ -7,7 +7,6 @@ build's options and the version of Go, so a change of any of them builds anew.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import platform
@@ -17,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from testbed.lock import locked
 from tuner.errors import PermanentError, UserError
 
 __all__ = ["TOOLS", "Tool", "Toolbox", "main"]
@@ -88,7 +87,7 @@ class Toolbox:
         home = self.cache / "tools" / f"{name}-{self._digest(tool, go)}"
         binary = home / name
         if not binary.is_file():
-            with _locked(home.with_name(f"{home.name}.lock"), name):
+            with locked(home.with_name(f"{home.name}.lock"), name):
                 if not binary.is_file():
                     self._build(name, tool, go, home)
         return binary
@@ -156,19 +155,6 @@ class Toolbox:
 def _order(version: str) -> tuple[int, ...]:
     match = _VERSION.search(version)
     return tuple(int(part or 0) for part in match.groups()) if match else (0,)
-
-
-@contextmanager
-def _locked(file: Path, name: str) -> Iterator[None]:
-    """One builder at a time; the lock goes with the process, however it ends."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.stderr.write(f"{name}: another process is building it, waiting\n")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _follow(name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str], version: str) -> None:
