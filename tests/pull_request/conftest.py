@@ -21,7 +21,7 @@ ADA = Identity(name="Ada", email="ada@example.com")
 SPEC = "configs/demo/tuning.yaml"
 MANIFEST = "configs/demo/deployment.yaml"
 FILES = {SPEC: "kind: TuningSpec\n", MANIFEST: "replicas: 1\nbatch: 1\n\nimage: x\n\nport: 80\n"}
-BRANCH = branch_name("demo", SPEC)
+BRANCH = branch_name(SPEC)
 
 
 @dataclass

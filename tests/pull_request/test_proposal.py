@@ -281,14 +281,19 @@ def test_a_declined_change_survives_a_clean_up_of_the_repository(bare: Hosted) -
     assert plain_git(bare.repository.folder, "fsck", "--strict") == ""
 
 
-@given(st.text(max_size=80), st.text(max_size=80))
-def test_branch_names_are_stable_valid_and_differ_by_path(service: str, path: str) -> None:
+@given(st.text(max_size=80))
+def test_branch_names_are_stable_valid_and_differ_by_path(path: str) -> None:
     from tuner.repository.reference import branch_ref
 
-    name = branch_name(service, path)
+    name = branch_name(path)
     assert branch_ref(name) == f"refs/heads/{name}"
-    assert name == branch_name(service, path)
-    assert name != branch_name(service, f"{path}x")
+    assert name == branch_name(path)
+    assert name != branch_name(f"{path}x")
+
+
+def test_a_branch_is_named_after_the_folder_of_the_spec() -> None:
+    assert branch_name("configs/Text Search/tuning.yaml").startswith("tuner/text-search-")
+    assert branch_name("tuning-a.yaml").startswith("tuner/tuning-a-")
 
 
 @given(st.text(max_size=200), st.text(max_size=40), st.text(max_size=40))

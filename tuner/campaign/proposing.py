@@ -82,7 +82,7 @@ def _intent(session: Session, assignment: Assignment, changes: dict[str, bytes])
     before, after = settings(session.inputs, assignment)
     return session.journal.record(
         ProposalIntended(
-            branch=branch_name(session.target.service, session.target.spec_path),
+            branch=branch_name(session.target.spec_path),
             base=session.target.branch,
             change=change_digest(session.target.spec_path, before, after),
             title=read_report(session).title,
@@ -101,7 +101,7 @@ def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes
     audit = {str(path): raw for path, raw in target.audit.content(chain, signed).items()}
     return Proposal(
         spec_path=target.spec_path,
-        branch=branch_name(target.service, target.spec_path),
+        branch=branch_name(target.spec_path),
         base=target.branch,
         parent=session.started.base_commit,
         changes=dict(changes),

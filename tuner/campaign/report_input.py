@@ -34,7 +34,7 @@ def report_input(session: Session) -> ReportInput:
             manifest_path=inputs.manifest_path,
             commit=target.spec_commit,
             base=target.branch,
-            branch=branch_name(target.service, target.spec_path),
+            branch=branch_name(target.spec_path),
             trace=session.started.trace or None,
         ),
         machine=_machine(session),

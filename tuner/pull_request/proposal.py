@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from tuner.errors import PermanentError, TemporaryError, UserError
 from tuner.pull_request.decision import Outcome, Plan, Seen, Tip, Wanted, decide
@@ -28,9 +29,14 @@ _NOT_IN_NAME = re.compile(r"[^a-z0-9-]+")
 _CAMPAIGN, _SPEC, _CHANGE, _FINGERPRINT = "Tuner-Campaign", "Tuner-Spec", "Tuner-Change", "Tuner-Fingerprint"
 
 
-def branch_name(service: str, spec_path: str) -> str:
-    """``tuner/<service>-<8 hex>``: stable for a spec's path in its repository, and always a valid branch name."""
-    name = _NOT_IN_NAME.sub("-", service.lower()).strip("-")[:63] or "service"
+def branch_name(spec_path: str) -> str:
+    """``tuner/<folder>-<8 hex>``: a function of the spec's path in its repository alone, always a valid branch name.
+
+    Whatever else a new version of the spec says, the service's name included, its proposal takes the place of the one
+    before, and what was declined stays declined.
+    """
+    path = PurePosixPath(spec_path)
+    name = _NOT_IN_NAME.sub("-", (path.parent.name or path.stem).lower()).strip("-")[:63] or "service"
     return f"tuner/{name}-{digest_of(spec_path).removeprefix('sha256:')[:8]}"
 
 
