@@ -74,7 +74,10 @@ class Peer:
         self.connection = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.connection.initiate_connection()
         if mode == "judged":
-            limits = {SettingCodes.MAX_CONCURRENT_STREAMS: 3, SettingCodes.INITIAL_WINDOW_SIZE: 1000}
+            limits: dict[SettingCodes | int, int] = {
+                SettingCodes.MAX_CONCURRENT_STREAMS: 3,
+                SettingCodes.INITIAL_WINDOW_SIZE: 1000,
+            }
             self.connection.update_settings(limits)
         if mode != "mute":
             self.send()
@@ -92,7 +95,7 @@ class Peer:
         from h2 import events
 
         if isinstance(event, events.RequestReceived):
-            headers = dict(event.headers or [])
+            headers: dict[Any, Any] = dict(event.headers or [])
             assert headers[":path"] == "/inference.GRPCInferenceService/ModelInfer"
             assert headers["te"] == "trailers"
             self.bodies[event.stream_id] = bytearray()
@@ -156,7 +159,8 @@ def by_h2(mode: str) -> None:
     peers: dict[socket.socket, Peer] = {}
     answered, wrong = 0, []
     while True:
-        ready, _, _ = select.select([0, listener, *peers], [], [])
+        watched: list[Any] = [0, listener, *peers]
+        ready, _, _ = select.select(watched, [], [])
         if 0 in ready:
             break
         for sock in ready:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tuner.engine.probe import fetch
-from tuner.engine.protocol import Endpoint, HttpRequest, Launch, Ports
+from tuner.engine.protocol import ClientProtocol, Endpoint, HttpRequest, Launch, Ports
 from tuner.engine.workload import Resources, Workload
 from tuner.space.assignment import Assignment
 from tuner.space.parameter import Parameter
@@ -79,7 +79,9 @@ class ScriptEngine:
     def ready(self, endpoint: Endpoint) -> bool:
         return fetch(endpoint, "/") is not None
 
-    def requests(self, payload: Payload, folder: Path, workload: Workload) -> tuple[HttpRequest, ...]:
+    def requests(
+        self, payload: Payload, folder: Path, workload: Workload, protocol: ClientProtocol = "http"
+    ) -> tuple[HttpRequest, ...]:
         return (HttpRequest(path="/"),)
 
     def statistics(self, endpoint: Endpoint) -> Mapping[str, float]:

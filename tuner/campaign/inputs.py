@@ -83,9 +83,10 @@ class Inputs:
 
     def requests(self, scratch: Path) -> tuple[HttpRequest, ...]:
         """The prepared requests, from the samples of the commit."""
-        payload = self.spec.load.payload
+        load = self.spec.load
+        payload = load.payload
         samples = _exported(self.snapshot, inside(self.folder, payload.samples), scratch / "samples")
-        return self.engine.requests(payload, samples, self.manifest.workload)
+        return self.engine.requests(payload, samples, self.manifest.workload, load.protocol)
 
 
 def inside(folder: str, path: str) -> str:

@@ -120,6 +120,9 @@ class Load(Section):
     arrivals: Annotated[Arrivals, BeforeValidator(_Word.read), _Word()] = Field(
         "poisson", validate_default=True, description="How requests arrive (open loop)."
     )
+    protocol: Literal["http", "grpc"] = Field(
+        "http", description="How the server is asked: HTTP/1.1, or unary gRPC calls on its gRPC port."
+    )
     payload: Payload = Field(description="What each request carries.")
     timeout: Duration = Field("2s", validate_default=True, description="A request unanswered after this has failed.")
     expected: Rate | None = Field(None, description="Traffic in production; with it the report states money a month.")
