@@ -53,6 +53,7 @@ class Tool:
 TOOLS: Mapping[str, Tool] = {
     "opa": Tool("opa", "github.com/open-policy-agent/opa"),
     "regal": Tool("regal", "github.com/open-policy-agent/regal"),
+    "vegeta": Tool("vegeta", "github.com/tsenart/vegeta/v12"),
 }
 
 
