@@ -15,7 +15,7 @@ from tuner.campaign.session import Session, capacity_of
 from tuner.policy.model import Verdict
 from tuner.recommendation.confirm import Block, Confirmation, Contender, result_of, shared_confidence
 from tuner.recommendation.decide import keep_without_candidate, recommend
-from tuner.recommendation.model import Propose, Recommendation
+from tuner.recommendation.model import KeepBaseline, Propose, Recommendation
 from tuner.recommendation.rank import Ranking, rank
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Trial
@@ -31,7 +31,7 @@ _NUMBERS = 1000
 
 
 def confirm_candidates(session: Session) -> None:
-    """Confirm and judge candidates, best first, until one is allowed, one is no better, or there is none left."""
+    """Confirm and judge candidates, best first, until one is allowed, one is no better, or time or candidates end."""
     ranking = _ranking(session)
     if not ranking.candidates and not session.progress.recommended:
         baseline = session.baseline_trial.number
@@ -53,9 +53,17 @@ def _ranking(session: Session) -> Ranking:
 
 
 def _recommended(session: Session, number: int) -> Recommendation:
-    recommendation = recommend(_confirmed(session, number))
+    recommendation = _out_of_time(session, number) or recommend(_confirmed(session, number))
     session.journal.record(Recommended(candidate=number, recommendation=recommendation))
     return recommendation
+
+
+def _out_of_time(session: Session, number: int) -> KeepBaseline | None:
+    """The wall clock bounds confirmations, too; but for the first, and one that has begun is finished."""
+    limit = session.inputs.spec.budget.wall_clock
+    if not session.progress.recommended or number in session.progress.blocks or session.elapsed < limit:
+        return None
+    return keep_without_candidate(f"trial {number} was not confirmed, the budget's wall clock of {limit:g} s is spent")
 
 
 def _judged(session: Session, number: int, recommendation: Propose) -> Judged:

@@ -46,11 +46,13 @@ def end_campaign(session: Session) -> None:
 def _without_proposal(session: Session) -> CampaignEnded:
     progress = session.progress
     denied = [judged for judged in progress.judged.values() if not judged.verdict.allow]
+    kept = [each for each in progress.recommended.values() if not isinstance(each, Propose)]
     if denied:
         reasons = "; ".join(denial.msg for denial in denied[0].verdict.denials) or "no policy allowed it"
-        others = f" (and {len(denied) - 1} more candidates were denied)" if len(denied) > 1 else ""
-        return CampaignEnded(result="denied", reason=f"a better configuration is denied: {reasons}{others}")
-    kept = [each for each in progress.recommended.values() if not isinstance(each, Propose)]
+        others = len(denied) - 1
+        more = f" (and {others} more candidate{'s were' if others > 1 else ' was'} denied)" if others else ""
+        after = f"; after that: {kept[-1].reason}" if kept else ""
+        return CampaignEnded(result="denied", reason=f"a better configuration is denied: {reasons}{more}{after}")
     reason = kept[-1].reason if kept else "no configuration other than the baseline met the SLO"
     return CampaignEnded(result="kept-baseline", reason=reason)
 

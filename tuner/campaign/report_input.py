@@ -59,9 +59,11 @@ def report_input(session: Session) -> ReportInput:
 
 
 def _comparison_rate(session: Session) -> float | None:
-    """The rate of the candidate that the report is about; ``None`` where none was compared."""
-    compared = [number for number, each in session.progress.recommended.items() if each.comparison is not None]
-    chosen = session.progress.accepted if session.progress.accepted is not None else next(reversed(compared), None)
+    """The rate of the candidate that the report is about (``subject_of``); ``None`` where none was compared."""
+    progress = session.progress
+    compared = [number for number, each in progress.recommended.items() if each.comparison is not None]
+    denied = [number for number, judged in progress.judged.items() if not judged.verdict.allow]
+    chosen = progress.accepted if progress.accepted is not None else next(iter([*denied, *reversed(compared)]), None)
     return None if chosen is None else session.comparison_rate(chosen)
 
 
