@@ -16,7 +16,7 @@ from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.measurement.model import Interval
 from tuner.recommendation.cost import cost_of, replicas_for
-from tuner.recommendation.rank import Ranking, rank, runner_up
+from tuner.recommendation.rank import Ranking, rank
 from tuner.search.objective import Goal, Metrics
 from tuner.search.record import Entry, Record, Status
 from tuner.space.assignment import Assignment
@@ -89,19 +89,6 @@ def test_a_pareto_goal_names_its_front_and_its_knee(goal_of: Callable[..., Goal]
     assert ranking.front == (1, 2, 3)
     assert numbers(ranking)[0] == 2
     assert ranking.rule.startswith("the knee of the Pareto front of cost and latency")
-
-
-def test_why_not_the_runner_up(goal: Goal) -> None:
-    ranking = rank(goal, [entry(0, 100, workload="base"), entry(1, 150), entry(2, 120)], "base")
-    second = runner_up(goal, ranking.candidates[0], ranking)
-    assert second is not None
-    assert second.candidate.number == 2
-    assert second.behind == pytest.approx(0.25)
-    assert second.reason == (
-        "trial 2 was 25.0% behind: cost 2.315 USD per million requests against 1.852 USD per million requests"
-    )
-    alone = rank(goal, [entry(0, 100, workload="base"), entry(1, 150)], "base")
-    assert runner_up(goal, alone.candidates[0], alone) is None
 
 
 @st.composite

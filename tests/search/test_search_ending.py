@@ -91,20 +91,26 @@ def test_a_machine_that_runs_nothing_is_seen_to(goal: Goal) -> None:
 
 
 def test_progress_names_the_best_and_what_is_left(goal: Goal) -> None:
-    history = [*growing(3), entry(3, None, "failed"), entry(4, 90.0), entry(5, None, "running")]
-    state = progress(budget(trials=10), goal, history, 200.0, baseline=history[0].metrics)
+    history = [
+        entry(0, 100.0, origin="baseline"),
+        *growing(3)[1:],
+        entry(3, None, "failed"),
+        entry(4, 90.0),
+        entry(5, None, "running"),
+    ]
+    state = progress(budget(trials=10), goal, history, 200.0)
     assert state.best is not None
     assert state.best.number == 2
     assert state.best.advantage == pytest.approx(1.21)
     assert (state.completed, state.failed, state.spoiled, state.left) == (4, 1, 0, 5)
     assert state.seconds_left == pytest.approx(5 * 36)
-    short = progress(budget(trials=10, wallClock="250s"), goal, history, 200.0, baseline=None, size=6)
+    short = progress(budget(trials=10, wallClock="250s"), goal, history, 190.0, reserve=30.0, size=6)
     assert (short.total, short.left) == (6, 1)
-    assert short.seconds_left == pytest.approx(36)
+    assert short.seconds_left == pytest.approx(30), "the wall clock, less what is kept for the confirmation"
 
 
 def test_progress_of_nothing(goal: Goal) -> None:
-    state = progress(budget(), goal, [], 0.0, baseline=None)
+    state = progress(budget(), goal, [], 0.0)
     assert state.best is None
     assert state.seconds_left is None
 
@@ -114,7 +120,7 @@ def test_progress_of_nothing(goal: Goal) -> None:
 def test_the_best_is_the_best_of_those_that_count(capacities: list[float | None]) -> None:
     history = [entry(n, c, "completed" if c else "failed") for n, c in enumerate(capacities)]
     goal = _goal()
-    best = progress(budget(), goal, history, 0.0, baseline=None).best
+    best = progress(budget(), goal, history, 0.0).best
     known = [capacity for capacity in capacities if capacity is not None]
     assert (best is None) == (not known)
     if best is not None:

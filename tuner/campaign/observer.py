@@ -6,6 +6,7 @@ from typing import Protocol
 
 from tuner.campaign.event import Event
 from tuner.load.protocol import LoadResult
+from tuner.search.progress import Progress
 
 __all__ = ["Observer", "Silent"]
 
@@ -21,6 +22,10 @@ class Observer(Protocol):
         """An event is in the ledger; ``replayed`` where an earlier process put it there."""
         ...
 
+    def search(self, progress: Progress) -> None:
+        """How far the search is, before it tries another configuration."""
+        ...
+
     def load(self, label: str, rate: float, result: LoadResult) -> None:
         """One load of ``rate`` requests per second was sent, for the trial or block of that label."""
         ...
@@ -32,5 +37,7 @@ class Silent:
     def campaign(self, campaign: str, trials: int, metric: str) -> None: ...
 
     def event(self, event: Event, *, replayed: bool) -> None: ...
+
+    def search(self, progress: Progress) -> None: ...
 
     def load(self, label: str, rate: float, result: LoadResult) -> None: ...

@@ -15,6 +15,7 @@ from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
+from tuner.search.progress import progress
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
 from tuner.search.study import ATTEMPTS, Exhausted, Proposal, Search
@@ -55,6 +56,7 @@ def search_configurations(session: Session) -> None:
             search.enqueue(inputs.space.defaults())
         reason = _next_reason(session, search)
         while reason is None:
+            _show(session, search)
             proposal = search.ask()
             if isinstance(proposal, Exhausted):
                 reason = proposal.reason
@@ -66,6 +68,17 @@ def search_configurations(session: Session) -> None:
             reason = _next_reason(session, search)
         _check_baseline(session, over=True)
         session.journal.record(_ended(session, search, reason))
+
+
+def _show(session: Session, search: Search) -> None:
+    """Tell the observer how far the search is."""
+    inputs = session.inputs
+    size = session.started.space_size
+    session.parts.observer.search(
+        progress(
+            inputs.spec.budget, inputs.goal, search.history(), session.elapsed, reserve=_reserve(session), size=size
+        )
+    )
 
 
 def _settle(session: Session, search: Search, machine: MachineWatch) -> None:

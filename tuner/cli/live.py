@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,8 +24,10 @@ from tuner.campaign.event import (
 from tuner.campaign.observer import Observer
 from tuner.load.protocol import LoadResult
 from tuner.measurement.latency import percentile
+from tuner.search.progress import Best
+from tuner.search.progress import Progress as Standing
 from tuner.space.assignment import Assignment
-from tuner.trial.outcome import Completed, Failed, Trial
+from tuner.trial.outcome import Completed, Trial
 
 __all__ = ["LineObserver", "LiveObserver", "watching"]
 
@@ -60,6 +61,8 @@ class LineObserver:
         if text and not replayed:
             self._say(text)
 
+    def search(self, progress: Standing) -> None: ...
+
     def load(self, label: str, rate: float, result: LoadResult) -> None: ...
 
     def _say(self, text: str) -> None:
@@ -83,18 +86,11 @@ class LiveObserver:
         self._task = self._bar.add_task("starting", total=1, left="")
         self._narrator = Narrator()
         self._now = ""
-        self._baseline: float | None = None
-        self._best: float | None = None
-        self._began = time.monotonic()
-        self._done_here = 0
+        self._best = ""
 
     def view(self) -> RenderableType:
         """What is drawn now."""
-        best, baseline = self._best, self._baseline
-        line = "" if best is None else f"best {best:,.0f} requests/s"
-        if best is not None and baseline:
-            line += f", baseline {baseline:,.0f} ({best / baseline:.2f}×)"
-        return Group(self._bar, Text(line), Text(self._now, style="dim"))
+        return Group(self._bar, Text(self._best), Text(self._now, style="dim"))
 
     def campaign(self, campaign: str, trials: int, metric: str) -> None:
         self._bar.update(self._task, description=campaign, total=trials)
@@ -103,15 +99,12 @@ class LiveObserver:
     def event(self, event: Event, *, replayed: bool) -> None:
         match event:
             case CampaignStarted():
-                self._best = self._baseline = None
-                self._began, self._done_here = time.monotonic(), 0
+                self._best = ""
                 self._bar.reset(self._task, total=self._bar.tasks[0].total)
-            case TrialFinished():
-                self._finish(event.trial, replayed=replayed)
             case StepStarted():
                 self._now = _STEPS.get(event.step, event.step)
             case SearchEnded():
-                self._bar.update(self._task, completed=self._bar.tasks[0].total)
+                self._bar.update(self._task, completed=self._bar.tasks[0].total, left="")
             case TrialStarted():
                 self._now = f"trial {event.number}: starting {self._narrator.named(event.assignment)}"
             case _:
@@ -120,26 +113,17 @@ class LiveObserver:
         if text and not replayed:
             self._console.print(text, markup=False)
 
+    def search(self, progress: Standing) -> None:
+        seconds = progress.seconds_left or 0.0
+        left = f"at most {seconds / 60:.0f} min of search left" if seconds > 60 else ""
+        self._bar.update(self._task, total=progress.total, completed=progress.total - progress.left, left=left)
+        if progress.best is not None:
+            self._best = _best(progress.best)
+
     def load(self, label: str, rate: float, result: LoadResult) -> None:
         p99 = percentile(result.histogram, 99) * 1000
         failures = f", {result.failures} failed" if result.failures else ""
         self._now = f"{label}: {rate:,.0f} requests/s → p99 {p99:,.1f} ms{failures}"
-
-    def _finish(self, trial: Trial, *, replayed: bool) -> None:
-        if not isinstance(trial.outcome, Completed | Failed):
-            return  # it is run again, and does not count against the budget
-        self._bar.advance(self._task)
-        if isinstance(trial.outcome, Completed) and trial.outcome.measurement.capacity is not None:
-            rate = trial.outcome.measurement.capacity.rate.value
-            self._best = max(rate, self._best or 0.0)
-            if trial.assignment == self._narrator.baseline:
-                self._baseline = rate
-        if not replayed:
-            self._done_here += 1
-            task = self._bar.tasks[0]
-            each = (time.monotonic() - self._began) / self._done_here
-            left = max((task.total or 0) - task.completed, 0) * each
-            self._bar.update(self._task, left=f"about {left / 60:.0f} min of search left" if left > 60 else "")
 
 
 class Narrator:
@@ -191,5 +175,6 @@ def _outcome(trial: Trial) -> str:
     return f"{rate.value:8,.0f} requests/s ({rate.low:,.0f}–{rate.high:,.0f})"
 
 
-def _block(event: BlockFinished) -> str:
-    return f"block {event.block.index + 1:3d}  {_outcome(event.trial)}  {event.seconds:4.1f} s  {event.block.side}"
+def _best(best: Best) -> str:
+    times = "" if best.advantage is None else f", {best.advantage:.2f}× as good as the baseline"
+    return f"best: trial {best.number}, {best.metrics.capacity:,.0f} requests/s{times}"

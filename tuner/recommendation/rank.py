@@ -9,7 +9,7 @@ from tuner.search.record import Entry
 from tuner.space.assignment import Assignment
 from tuner.value import Value
 
-__all__ = ["Candidate", "Ranking", "RunnerUp", "rank", "runner_up"]
+__all__ = ["Candidate", "Ranking", "rank"]
 
 
 class Candidate(Value):
@@ -31,14 +31,6 @@ class Ranking(Value):
     front: tuple[int, ...] = ()
     """Numbers of the trials on the Pareto front (the baseline's too), for a goal with several metrics."""
     reason: str = ""
-
-
-class RunnerUp(Value):
-    """The second best, and by how much it is behind (0.05: the best is 1.05 times as good)."""
-
-    candidate: Candidate
-    behind: float
-    reason: str
 
 
 def rank(goal: Goal, history: Sequence[Entry], baseline_workload: str) -> Ranking:
@@ -115,31 +107,3 @@ def _nothing(scored: Sequence[tuple[Entry, Metrics]], history: Sequence[Entry]) 
         f"none of {len(failed)} configurations met the SLO; the nearest miss is "
         f"{nearest.assignment} ({nearest.record.reason})"
     )
-
-
-def runner_up(goal: Goal, chosen: Candidate, ranking: Ranking) -> RunnerUp | None:
-    """Why not the next best: the difference and the figure that decided. ``None`` where there is no other."""
-    others = [other for other in ranking.candidates if other.workload != chosen.workload]
-    if not others:
-        return None
-    second = others[0]
-    behind = goal.advantage(chosen.metrics, second.metrics) - 1
-    return RunnerUp(candidate=second, behind=behind, reason=_compared(goal, chosen, second, behind))
-
-
-def _compared(goal: Goal, chosen: Candidate, second: Candidate, behind: float) -> str:
-    currency = goal.prices.cpu.currency
-    figures = []
-    for metric in goal.objective.metrics:
-        left, right = (_figure(metric, side.metrics, currency) for side in (second, chosen))
-        figures.append(f"{metric} {left} against {right}")
-    amount = f"{behind:.1%} behind" if behind >= 0 else f"{-behind:.1%} ahead in its trial"
-    return f"trial {second.number} was {amount}: {', '.join(figures)}"
-
-
-def _figure(metric: str, metrics: Metrics, currency: str) -> str:
-    if metric == "capacity":
-        return f"{metrics.capacity:,.0f} requests/s"
-    if metric == "latency":
-        return "unknown" if metrics.latency is None else f"{metrics.latency * 1000:.1f} ms"
-    return f"{metrics.cost:.4g} {currency} per million requests"

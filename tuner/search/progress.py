@@ -42,10 +42,13 @@ def progress(
     history: Sequence[Entry],
     elapsed: float,
     *,
-    baseline: Metrics | None,
+    reserve: float = 0.0,
     size: int | None = None,
 ) -> Progress:
-    """Where the search stands ``elapsed`` seconds into the campaign; ``size`` is the number of configurations."""
+    """Where the search stands ``elapsed`` seconds into the campaign, of which ``reserve`` seconds are not for it.
+
+    ``size`` is the number of configurations. The baseline is the trial of that origin.
+    """
     used = spent(history, elapsed)
     total = budget.trials if size is None else min(budget.trials, size)
     left = max(total - used.trials, 0)
@@ -55,16 +58,17 @@ def progress(
         spoiled=sum(entry.status in ("errored", "inconclusive") for entry in history),
         total=total,
         left=left,
-        best=_best(goal, history, baseline),
-        seconds_left=_seconds_left(budget, history, elapsed, left),
+        best=_best(goal, history),
+        seconds_left=_seconds_left(budget, history, elapsed + reserve, left),
     )
 
 
-def _best(goal: Goal, history: Sequence[Entry], baseline: Metrics | None) -> Best | None:
+def _best(goal: Goal, history: Sequence[Entry]) -> Best | None:
     scored = [(goal.merit(metrics), entry, metrics) for entry in history if (metrics := entry.metrics) is not None]
     if not scored:
         return None
     _, entry, metrics = max(scored, key=lambda item: (item[0], -item[1].number))
+    baseline = next((metrics for _, other, metrics in scored if other.record.origin == "baseline"), None)
     advantage = None if baseline is None else goal.advantage(metrics, baseline)
     return Best(number=entry.number, assignment=entry.assignment, metrics=metrics, advantage=advantage)
 
