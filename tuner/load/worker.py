@@ -18,6 +18,7 @@ import sys
 from typing import Any
 
 import gevent
+import gevent.monkey
 import locust.runners
 from locust import User, constant, task
 from locust.env import Environment
@@ -35,6 +36,7 @@ from tuner.load.wire import Shelf, WantedError, decode_order, encode_seen, frame
 
 __all__ = ["OpenLoopUser", "main", "patient"]
 
+original: Any = gevent.monkey.get_original
 spawn: Any = gevent.spawn
 sleep: Any = gevent.sleep
 PRIORITY = -10
@@ -109,7 +111,7 @@ def _settle(cpus: str) -> None:
 
 def _end_with_parent() -> None:
     """Locust's worker would wait for its master, and go on without a user, for as long as it is not told to stop."""
-    pipe = select.poll()
+    pipe = original("select", "poll")()
     pipe.register(STDIN, select.POLLHUP)
     while not pipe.poll(0):
         sleep(LOOK)
