@@ -67,6 +67,7 @@ def search_configurations(session: Session) -> None:
             _check_baseline(session)
             reason = _next_reason(session, search)
         _check_baseline(session, over=True)
+        _show(session, search)
         session.journal.record(_ended(session, search, reason))
 
 
