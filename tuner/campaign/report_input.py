@@ -6,11 +6,25 @@ from decimal import Decimal
 
 from tuner.campaign.changing import changed_manifest, changes_of
 from tuner.campaign.event import CampaignStarted
+from tuner.campaign.progress import Progress
 from tuner.campaign.session import Session
+from tuner.measurement.drift import percent
 from tuner.pull_request.proposal import branch_name
 from tuner.recommendation.cost import cost_of
+from tuner.recommendation.efficiency import Efficiency, efficiency_of
 from tuner.recommendation.model import Cost, Propose, Recommendation
-from tuner.report.model import Audit, Candidate, Effort, Importance, Machine, Origin, Phase, ReportInput, Shipped
+from tuner.report.model import (
+    Audit,
+    Candidate,
+    Effort,
+    Importance,
+    Machine,
+    Origin,
+    Phase,
+    ReportInput,
+    Shipped,
+    Stability,
+)
 from tuner.space.price import hourly_cost
 from tuner.spec.quantity import Money
 from tuner.trial.outcome import Completed, Trial
@@ -43,6 +57,9 @@ def report_input(session: Session) -> ReportInput:
         baseline=session.started.baseline_workload,
         trials=tuple(progress.trials[number] for number in sorted(progress.trials)),
         costs={number: cost for number, trial in progress.trials.items() if (cost := _cost(session, trial))},
+        efficiencies={
+            number: each for number, trial in progress.trials.items() if (each := _efficiency(session, trial))
+        },
         recommendation=progress.decided,
         candidates=tuple(_candidate(session, number) for number in progress.recommended),
         comparison_rate=_comparison_rate(session),
@@ -51,6 +68,7 @@ def report_input(session: Session) -> ReportInput:
         shipped=Shipped(workload=manifest.workload.digest, image=manifest.workload.image) if manifest else None,
         phases=tuple(Phase(name=name, seconds=seconds) for name, seconds in session.measured_steps().items()),
         effort=_effort(session),
+        stability=_stability(session.progress),
         audit=_audit(session),
         importance=_importance(session),
         report=f"{target.evidence}/{PAGE}",
@@ -86,6 +104,24 @@ def _cost(session: Session, trial: Trial) -> Cost | None:
     resources = session.inputs.workload(trial.assignment).resources
     spec = session.inputs.spec
     return cost_of(trial.outcome.measurement.capacity.rate, resources, spec.prices, spec.load.expected)
+
+
+def _efficiency(session: Session, trial: Trial) -> Efficiency | None:
+    if not isinstance(trial.outcome, Completed):
+        return None
+    return efficiency_of(trial.outcome.measurement, session.inputs.workload(trial.assignment).resources)
+
+
+def _stability(progress: Progress) -> Stability | None:
+    if progress.level is None:
+        return None
+    return Stability(
+        looks=len(progress.checks),
+        noise=round(progress.level.noise()[0], 4),
+        changes={number: percent(check.change) for number, check in progress.changes.items() if check.change},
+        repeated=tuple(sorted(progress.repeated)),
+        blocks=tuple(check.block[1] for check in progress.checks if check.block is not None and check.change),
+    )
 
 
 def _candidate(session: Session, number: int) -> Candidate:

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.errors import PermanentError
 from tuner.policy.model import PolicyInput, Verdict
+from tuner.recommendation.efficiency import Efficiency
 from tuner.recommendation.model import Comparison, Cost, Propose, Recommendation
 from tuner.space.parameter import Parameter
 from tuner.spec.model import Scalar, TuningSpec
@@ -27,6 +28,7 @@ __all__ = [
     "Phase",
     "ReportInput",
     "Shipped",
+    "Stability",
 ]
 
 _LINK = r"^(?:https?://[\w./:?&=%~#+-]+|[\w.-][\w./-]*)?$"
@@ -70,6 +72,20 @@ class Machine(Value):
     """The serving engine and its version, as it said itself or as it was installed."""
     image: str | None = None
     """The image that the trials ran; ``None`` where they ran an engine that is installed on the machine."""
+
+
+class Stability(Value):
+    """How steady the machine was, by the reference load that ran between trials and after each block."""
+
+    looks: int
+    noise: float
+    """Standard deviation of one look, as a share of the speed."""
+    changes: dict[int, str] = Field(default_factory=dict)
+    """By trial during which the machine changed its speed: by how much, in words."""
+    repeated: tuple[int, ...] = ()
+    """Those of them whose configuration was tried again."""
+    blocks: tuple[int, ...] = ()
+    """Indices of the confirmation's blocks during which it changed."""
 
 
 class Shipped(Value):
@@ -152,7 +168,7 @@ class Audit(Value):
 
 
 class ReportInput(Value):
-    """One finished campaign. ``costs`` by number of a completed trial, at the spec's prices.
+    """One finished campaign. ``costs`` and ``efficiencies`` by number of a completed trial, at the spec's prices.
 
     ``comparison_rate`` is the load (requests per second) at which both sides' latencies were taken. ``report`` and
     ``figures`` say where the pull request finds the HTML page and the folder of figures: a relative path or an
@@ -169,6 +185,7 @@ class ReportInput(Value):
     """Digest of the baseline's workload."""
     trials: tuple[Trial, ...]
     costs: dict[int, Cost] = Field(default_factory=dict)
+    efficiencies: dict[int, Efficiency] = Field(default_factory=dict)
     recommendation: Recommendation
     candidates: tuple[Candidate, ...] = ()
     comparison_rate: float | None = None
@@ -179,6 +196,8 @@ class ReportInput(Value):
     """``None`` where no manifest is proposed."""
     phases: tuple[Phase, ...] = ()
     effort: Effort
+    stability: Stability | None = None
+    """``None`` where no reference load ran."""
     audit: Audit
     importance: Importance | None = None
     report: str = Field("", pattern=_LINK)

@@ -22,7 +22,8 @@ from tuner.report.headline import title
 from tuner.report.metric import metric_of, percentile_of
 from tuner.report.model import ReportInput
 from tuner.report.question import Question
-from tuner.report.trial_row import trial_rows
+from tuner.report.steadiness import steadiness
+from tuner.report.trial_row import columns_of, trial_rows
 from tuner.space.parameter import Parameter
 
 __all__ = ["page"]
@@ -75,6 +76,8 @@ def _context(report: ReportInput, plots: Sequence[Plot]) -> dict[str, Any]:
         "rows": rows,
         "has_metric": metric != "capacity",
         "metric_short": f"{report.spec.prices.cpu.currency} per million" if metric == "cost" else f"{name} latency",
+        "extra": columns_of(rows),
+        "steadiness": steadiness(report.stability) if report.stability is not None else "",
         "domain": _domain,
         "elapsed": fmt.duration(effort.elapsed),
         "core_hours": fmt.hours(effort.core_hours),

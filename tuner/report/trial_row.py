@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tuner.measurement.model import Interval
+from tuner.measurement.resource_use import GpuUse
+from tuner.recommendation.efficiency import Efficiency
 from tuner.report import format as fmt
 from tuner.report.decision import subject_of
 from tuner.report.gain import Datum
@@ -16,7 +18,18 @@ from tuner.space.assignment import Assignment
 from tuner.spec.model import Scalar
 from tuner.trial.outcome import Completed, Trial
 
-__all__ = ["Setting", "TrialRow", "trial_rows"]
+__all__ = ["Setting", "TrialRow", "columns_of", "trial_rows"]
+
+_COLUMNS = (
+    ("Busy cores", "busy"),
+    ("Peak memory", "memory"),
+    ("GPU memory", "gpu_memory"),
+    ("GPU active", "gpu_active"),
+    ("Requests/s per core", "per_core"),
+    ("Requests/s per GiB", "per_gib"),
+    ("Requests/s per slice", "per_slice"),
+)
+"""What a trial used and made of it: the column's head, and the field of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +43,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """One trial. A trial without a score has neither ``capacity`` nor ``metric``, but a ``reason``."""
+    """One trial. A trial without a score has neither ``capacity`` nor ``metric``, but a ``reason``.
+
+    ``doubt`` says what disturbed a trial that has one. ``per_core``, ``per_gib`` and ``per_slice`` are requests per
+    second at capacity; ``busy`` is CPU seconds a second over all loads.
+    """
 
     number: int
     role: str
@@ -39,6 +56,14 @@ class TrialRow:
     reason: str
     capacity: Datum | None
     metric: Datum | None
+    busy: Datum | None
+    memory: Datum | None
+    gpu_memory: Datum | None
+    gpu_active: Datum | None
+    per_core: Datum | None
+    per_gib: Datum | None
+    per_slice: Datum | None
+    doubt: str
     elapsed: Datum
     record: int | None
 
@@ -57,8 +82,14 @@ def trial_rows(report: ReportInput) -> tuple[TrialRow, ...]:
     )
 
 
+def columns_of(rows: Sequence[TrialRow]) -> tuple[tuple[str, str], ...]:
+    """Heads and fields of the columns about resources of which any trial tells something."""
+    return tuple((head, name) for head, name in _COLUMNS if any(getattr(row, name) is not None for row in rows))
+
+
 def _row(report: ReportInput, trial: Trial, role: str, baseline: Assignment | None) -> TrialRow:
     value = reading(report, trial) if metric_of(report.spec) != "capacity" else None
+    each = report.efficiencies.get(trial.number, Efficiency())
     elapsed = max(trial.ended - trial.started, 0.0)
     return TrialRow(
         number=trial.number,
@@ -68,6 +99,14 @@ def _row(report: ReportInput, trial: Trial, role: str, baseline: Assignment | No
         reason=reason_of(trial),
         capacity=_capacity(trial),
         metric=_metric(report, value),
+        busy=_per(each.busy_cores),
+        memory=_memory(trial),
+        gpu_memory=_gpu_memory(trial),
+        gpu_active=_gpu_active(trial),
+        per_core=_per(each.requests_per_second_per_core),
+        per_gib=_per(each.requests_per_second_per_gib),
+        per_slice=_per(each.requests_per_second_per_slice),
+        doubt=_doubt(report, trial),
         elapsed=Datum(fmt.duration(elapsed), elapsed),
         record=report.audit.trials.get(trial.number),
     )
@@ -78,6 +117,44 @@ def _metric(report: ReportInput, value: Interval | None) -> Datum | None:
     if value is None:
         return None
     return Datum(fmt.latency(value.value) if metric_of(report.spec) == "latency" else fmt.spread(value), value.value)
+
+
+def _memory(trial: Trial) -> Datum | None:
+    if not isinstance(trial.outcome, Completed) or not trial.outcome.measurement.peak_memory:
+        return None
+    peak = trial.outcome.measurement.peak_memory
+    return Datum(fmt.size(peak), peak)
+
+
+def _gpus(trial: Trial) -> Sequence[GpuUse]:
+    measurement = trial.outcome.measurement if isinstance(trial.outcome, Completed) else None
+    return measurement.use.gpus if measurement is not None and measurement.use is not None else ()
+
+
+def _gpu_memory(trial: Trial) -> Datum | None:
+    """The peaks of all boards and instances together."""
+    peaks = [gpu.peak_memory for gpu in _gpus(trial) if gpu.peak_memory is not None]
+    return Datum(fmt.size(sum(peaks)), sum(peaks)) if peaks else None
+
+
+def _gpu_active(trial: Trial) -> Datum | None:
+    shares = [gpu.activity for gpu in _gpus(trial) if gpu.activity is not None]
+    mean = sum(shares) / len(shares) if shares else None
+    return None if mean is None else Datum(fmt.percent(mean), mean)
+
+
+def _per(rate: float | None) -> Datum | None:
+    return None if rate is None else Datum(fmt.number(rate), rate)
+
+
+def _doubt(report: ReportInput, trial: Trial) -> str:
+    """What disturbed a trial that counts all the same."""
+    if not isinstance(trial.outcome, Completed):
+        return ""
+    found = trial.outcome.measurement.interference
+    changes = report.stability.changes if report.stability is not None else {}
+    changed = f"the machine changed speed by {changes[trial.number]} while it ran" if trial.number in changes else ""
+    return "; ".join(filter(None, (changed, found.reason if found is not None else "")))
 
 
 def _settings(assignment: Assignment, baseline: Assignment | None) -> tuple[Setting, ...]:
