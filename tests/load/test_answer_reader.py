@@ -104,3 +104,9 @@ def test_heads_that_change_all_the_time_are_not_kept_for_ever() -> None:
     for number in range(2000):
         assert reader.feed(b"HTTP/1.1 200 OK\r\nX-Number: %d\r\nContent-Length: 0\r\n\r\n" % number)
     assert len(known) <= 512
+
+
+def test_hints_before_an_answer_are_no_answers() -> None:
+    raw = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    reader = AnswerReader()
+    assert [reader.feed(raw), reader.feed(raw), reader.head] == [True, True, Head(200, 2, keep=True)]

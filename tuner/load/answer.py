@@ -90,6 +90,8 @@ class AnswerReader:
                     self._status = event.status_code
                     names = [name for name, _ in event.headers]
                     self._stated = b"content-length" in names and b"transfer-encoding" not in names
+                elif isinstance(event, h11.InformationalResponse):
+                    self._first = b""  # the head that came first is not the answer's
                 elif isinstance(event, h11.Data):
                     self._left -= len(event.data)
                 elif isinstance(event, h11.EndOfMessage):

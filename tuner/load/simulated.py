@@ -6,14 +6,14 @@ No request is sent and no time passes; the schedule, the counts and the histogra
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from tuner.load.arrivals import schedule
-from tuner.load.protocol import LoadPlan, LoadResult, LoadWindow
+from tuner.load.protocol import LoadPlan, LoadResult, LoadWindow, TokenResult
 from tuner.load.queues import Floats, Pace, alike, batched, unlike
 from tuner.load.tally import Observation, Tally, tally
 
@@ -219,8 +219,9 @@ class SimulatedGenerator:
 def load_result(counted: Tally) -> LoadResult:
     """The value of a tally."""
     windows = tuple(LoadWindow(scheduled=w.scheduled, over=w.over, latency=w.latency) for w in counted.windows)
-    fields = {name: getattr(counted, name) for name in LoadResult.model_fields if name != "windows"}
-    return LoadResult(windows=windows, **fields)
+    tokens = TokenResult(**asdict(counted.tokens)) if counted.tokens else None
+    fields = {name: getattr(counted, name) for name in LoadResult.model_fields if name not in ("windows", "tokens")}
+    return LoadResult(windows=windows, tokens=tokens, **fields)
 
 
 def _hopeless(plan: LoadPlan, times: Floats, latency: Floats, failed: npt.NDArray[np.int64]) -> float:
