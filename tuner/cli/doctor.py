@@ -16,6 +16,7 @@ from tuner.engine.triton.installation import find
 from tuner.errors import TunerError
 from tuner.trial.cpus import plan_cpus
 from tuner.trial.hardware import Gpu, Hardware, survey
+from tuner.trial.sources import sources
 
 __all__ = ["register"]
 
@@ -47,6 +48,7 @@ def doctor(state: StateFolder = None, as_json: Json = False) -> None:
         _triton(),
         Finding("state", ok=True, detail=str(state_folder(state))),
         *_hardware(hardware),
+        *(Finding(one.name, one.there, one.detail) for one in sources(hardware.cpus, hardware.gpus)),
     ]
     value = {"findings": [asdict(finding) for finding in findings], "hardware": hardware.model_dump(mode="json")}
     output.result(value, lambda console: _print(console, findings))

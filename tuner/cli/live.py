@@ -15,6 +15,7 @@ from tuner.campaign.event import (
     CampaignStarted,
     Event,
     Judged,
+    MachineChecked,
     Recommended,
     SearchEnded,
     StepStarted,
@@ -23,6 +24,7 @@ from tuner.campaign.event import (
 )
 from tuner.campaign.observer import Observer
 from tuner.load.protocol import LoadResult
+from tuner.measurement.drift import percent
 from tuner.measurement.latency import percentile
 from tuner.search.progress import Best
 from tuner.search.progress import Progress as Standing
@@ -101,6 +103,8 @@ class LiveObserver:
             case CampaignStarted():
                 self._best = ""
                 self._bar.reset(self._task, total=self._bar.tasks[0].total)
+            case MachineChecked():
+                self._bar.advance(self._task, -len(event.repeated))
             case StepStarted():
                 self._now = _STEPS.get(event.step, event.step)
             case SearchEnded():
@@ -143,6 +147,8 @@ class Narrator:
                 trial = event.trial
                 seconds = trial.ended - trial.started
                 return f"trial {trial.number:3d}  {_outcome(trial)}  {seconds:4.1f} s  {self.named(trial.assignment)}"
+            case MachineChecked():
+                return _machine(event)
             case SearchEnded():
                 return f"search {event.reason}"
             case BlockFinished():
@@ -165,6 +171,16 @@ class Narrator:
         return " ".join(f"{name}={value}" for name, value in assignment.items() if known.get(name) != value)
 
 
+def _machine(check: MachineChecked) -> str:
+    """Only what changed is worth a line."""
+    if check.change is None:
+        return ""
+    again = ", ".join(str(number) for number in check.repeated)
+    done = f"; trial {again} is run again" if again else "; the block is marked" if check.block else ""
+    waited = f" (it came back after {check.seconds:.0f} s)" if check.level == "regained" else ""
+    return f"the machine changed speed by {percent(check.change)}{waited}{done}"
+
+
 def _outcome(trial: Trial) -> str:
     outcome = trial.outcome
     if not isinstance(outcome, Completed):
@@ -172,7 +188,9 @@ def _outcome(trial: Trial) -> str:
     if outcome.measurement.capacity is None:
         return "no capacity"
     rate = outcome.measurement.capacity.rate
-    return f"{rate.value:8,.0f} requests/s ({rate.low:,.0f}–{rate.high:,.0f})"
+    found = outcome.measurement.interference
+    disturbed = f", disturbed: {found.reason}" if found is not None and found.marks else ""
+    return f"{rate.value:8,.0f} requests/s ({rate.low:,.0f}–{rate.high:,.0f}){disturbed}"
 
 
 def _best(best: Best) -> str:
