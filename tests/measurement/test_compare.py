@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.measurement.compare import paired_ratio
+from tuner.measurement.compare import LOOKS, WORTHWHILE, next_look, paired_ratio
 
 RUNS = 1500
 
@@ -82,3 +82,77 @@ def test_equal_figures_prove_nothing() -> None:
 def test_what_cannot_be_compared_is_refused(baseline: list[float], candidate: list[float]) -> None:
     with pytest.raises(ValueError, match="needs"):
         paired_ratio(baseline, candidate, 0.99, 1)
+
+
+def looked_at(baseline: list[float], candidate: list[float], confidence: float) -> tuple[bool, int]:
+    """Whether a difference is claimed, and after how many pairs the comparison ended."""
+    pairs = LOOKS[0]
+    while (wanted := next_look(baseline[:pairs], candidate[:pairs], confidence)) is not None:
+        assert wanted > pairs
+        pairs = wanted
+    interval = paired_ratio(baseline[:pairs], candidate[:pairs], confidence, 0, LOOKS)
+    return interval.low > 1 or interval.high < 1, pairs
+
+
+def looked_at_often(noise: float, factor: float, confidence: float, runs: int) -> tuple[float, float]:
+    """(Share of claims, pairs on average)."""
+    random = np.random.default_rng(round(1000 * (noise + factor)))
+    claims, used = 0, 0
+    for _ in range(runs):
+        baseline, candidate = 1000 * np.exp(random.normal(0, noise, (2, LOOKS[-1])))
+        claimed, pairs = looked_at(baseline.tolist(), (factor * candidate).tolist(), confidence)
+        claims, used = claims + claimed, used + pairs
+    return claims / runs, used / runs
+
+
+def test_looking_in_between_claims_no_more_than_stated() -> None:
+    """At 95 %, where too many claims would show soonest; with ``WORTHWHILE`` out of reach nothing ends early."""
+    share, _ = looked_at_often(0.5, 1.0, 0.95, 4000)
+    assert 0.03 < share <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_a_difference_of_5_percent_is_found_at_3_percent_noise() -> None:
+    share, pairs = looked_at_often(0.03, 1.05, 1 - 0.01 / 3, 600)
+    assert share >= 0.9
+    assert pairs < 18, "a fixed number that finds it as often needs 18"
+
+
+def test_a_large_difference_takes_few_pairs_and_none_takes_few_as_well() -> None:
+    assert looked_at_often(0.03, 1.3, 1 - 0.01 / 3, 200)[1] < 7
+    assert looked_at_often(0.03, 1.0, 1 - 0.01 / 3, 200)[1] < 12
+
+
+def test_a_comparison_goes_on_while_a_worthwhile_difference_may_be_left() -> None:
+    baseline = [100.0] * 4
+    assert next_look(baseline, [104.0, 107.0, 105.5, 103.5], 0.99) == LOOKS[1]
+    assert next_look(baseline, [100.0, 100.1, 99.9, 100.0], 0.99) is None
+    assert next_look(baseline, [150.0, 150.1, 149.9, 150.0], 0.99) is None
+    assert next_look([], [], 0.99) == LOOKS[0]
+    assert next_look([100.0] * 5, [150.0] * 5, 0.99) == LOOKS[1], "nothing is looked at between looks"
+    random = np.random.default_rng(1)
+    noisy = random.lognormal(0, 0.5, (2, LOOKS[-1])).tolist()
+    assert next_look(noisy[0], noisy[1], 0.99) is None, "the last look is the last"
+    assert WORTHWHILE < 0.055
+
+
+@given(st.sampled_from(LOOKS), st.sampled_from([0.9, 0.99]), st.integers(0, 99))
+def test_a_look_is_more_careful_than_a_number_fixed_beforehand(pairs: int, confidence: float, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    baseline, candidate = random.lognormal(0, 0.1, (2, pairs)).tolist()
+    look = paired_ratio(baseline, candidate, confidence, 0, LOOKS)
+    alone = paired_ratio(baseline, candidate, confidence, 0, (pairs,))
+    assert look.value == alone.value
+    assert look.high / look.low > alone.high / alone.low * (1 - 1e-9)
+
+
+def test_one_look_is_the_t_interval() -> None:
+    baseline, candidate = [100.0, 101.0, 99.0, 100.5], [110.0, 112.0, 111.0, 109.0]
+    once = paired_ratio(baseline, candidate, 0.99, 0, (4,))
+    fixed = paired_ratio(baseline, candidate, 0.99, 0)
+    assert (once.low, once.high) == pytest.approx((fixed.low, fixed.high))
+
+
+@pytest.mark.parametrize("looks", [(), (2, 4), (4, 4), (8, 4), (5, 6)])
+def test_looks_that_make_no_sense_are_refused(looks: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="needs"):
+        paired_ratio([1.0] * 4, [1.1] * 4, 0.99, 0, looks)
