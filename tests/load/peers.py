@@ -64,7 +64,7 @@ def order(peer: Peer, request: HttpRequest, **fields: Any) -> Order:
         "port": wire_port(request, peer.endpoint),
         "payloads": (wire_request(request, peer.endpoint),),
         "arrivals": "constant",
-        "rate": 100.0,
+        "rate": 250.0,
         "count": 50,
         "lead_count": 5,
         "seed": 1,
