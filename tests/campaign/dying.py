@@ -44,7 +44,9 @@ def thing(event: Event) -> str:
     """What an event is about, whichever attempt it belongs to."""
     body = event.model_dump(mode="json")
     number = body.get("number", body.get("trial", {}).get("number") if event.kind == "trial-finished" else None)
-    block = body.get("block", {}).get("index")
+    block = None if event.kind == "machine-checked" else body.get("block", {}).get("index")
+    if event.kind == "machine-checked":  # each process looks once more when it starts, with nothing in between
+        number, block = body["trials"], body["block"]
     return f"{event.kind} {body.get('step')} {number} {body.get('candidate')} {block} {body.get('state')}"
 
 

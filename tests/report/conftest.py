@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Any, Literal
@@ -12,12 +12,15 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from tuner.engine.workload import Workload
+from tuner.engine.workload import Resources, Workload
 from tuner.load.histogram import encode_seconds
 from tuner.load.protocol import LoadResult
+from tuner.measurement.interference import Interference, marks_of
 from tuner.measurement.latency import percentiles
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
+from tuner.measurement.resource_use import ResourceUse
 from tuner.policy.model import Denial, PolicyInput, PolicySide, Verdict
+from tuner.recommendation.efficiency import Efficiency, efficiency_of
 from tuner.recommendation.model import Comparison, Cost, KeepBaseline, Propose, Recommendation, Side
 from tuner.report.model import (
     Audit,
@@ -30,6 +33,7 @@ from tuner.report.model import (
     Phase,
     ReportInput,
     Shipped,
+    Stability,
 )
 from tuner.space.assignment import Assignment
 from tuner.space.parameter import Domain, Parameter
@@ -162,7 +166,25 @@ def measurement_of(assignment: Mapping[str, Scalar], seed: int, count: int = 800
         statistics={"inference_count": 12345.0},
         peak_memory=412 * 2**20,
         cpu_seconds=21.5,
+        use=ResourceUse(elapsed=14.0, cpu_seconds=20.3),
+        interference=disturbed(seed),
     )
+
+
+def disturbed(seed: int) -> Interference:
+    """Every tenth measurement had a busy neighbour."""
+    found = Interference(elapsed=14.0, cores=2, steal=0.01, foreign=0.31 if seed % 10 == 2 else 0.02)
+    return found.model_copy(update={"marks": marks_of(found)})
+
+
+def efficiencies_of(trials: Iterable[Trial]) -> dict[int, Efficiency]:
+    found: dict[int, Efficiency] = {}
+    for trial in trials:
+        if isinstance(trial.outcome, Completed):
+            efficiency = efficiency_of(trial.outcome.measurement, Resources(cpu=2, memory=2 * 2**30))
+            if efficiency is not None:
+                found[trial.number] = efficiency
+    return found
 
 
 FAILURES: tuple[Outcome, ...] = (
@@ -358,6 +380,7 @@ def campaign(ending: Ending, trials: int, samples: int) -> ReportInput:
         "baseline": baseline.workload,
         "trials": tried,
         "costs": {trial.number: side_of(trial).cost for trial in completed},
+        "efficiencies": efficiencies_of(completed),
         "recommendation": recommendation,
         "candidates": tuple(candidates),
         "comparison_rate": 480.0,
@@ -376,6 +399,7 @@ def campaign(ending: Ending, trials: int, samples: int) -> ReportInput:
             Phase(name="judge", seconds=0.3),
         ),
         "effort": Effort(trials=trials, elapsed=2203.5, core_hours=1.2241, money=money(0.046)),
+        "stability": Stability(looks=44, noise=0.012, changes={4: "-18 % (-24 to -11 %)"}, repeated=(4,), blocks=(3,)),
         "audit": Audit(
             path="audit/text-orientation/text-orientation-3f2a9c1b.jsonl",
             head_path="audit/text-orientation/text-orientation-3f2a9c1b.head",
