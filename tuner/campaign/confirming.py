@@ -48,8 +48,10 @@ def confirm_candidates(session: Session) -> None:
 
 def _ranking(session: Session) -> Ranking:
     """Trials that measured better than the baseline, best first; a function of the ledger."""
-    with open_search(session) as search:
-        return rank(session.inputs.goal, search.history(), session.started.baseline_workload)
+    if session.history is None:
+        with open_search(session) as search:
+            session.history = search.history()
+    return rank(session.inputs.goal, session.history, session.started.baseline_workload)
 
 
 def _recommended(session: Session, number: int) -> Recommendation:

@@ -68,6 +68,7 @@ def search_configurations(session: Session) -> None:
             reason = _next_reason(session, search)
         _check_baseline(session, over=True)
         _show(session, search)
+        session.history = search.history()
         session.journal.record(_ended(session, search, reason))
 
 

@@ -18,6 +18,7 @@ from tuner.campaign.target import Target
 from tuner.engine.protocol import HttpRequest
 from tuner.load.protocol import LoadGenerator
 from tuner.recommendation.confirm import shared_rate
+from tuner.search.record import Entry
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Trial
 from tuner.trial.protocol import Backend
@@ -40,6 +41,8 @@ class Session:
     folder: Path
     model: Path
     requests: tuple[HttpRequest, ...]
+    history: tuple[Entry, ...] | None = None
+    """The search as it ended, where it ended in this process."""
     report: Report | None = None
     """The report, once this process has made it."""
     _ahead: Ahead = field(default_factory=Ahead)
