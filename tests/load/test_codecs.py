@@ -47,7 +47,7 @@ def connected(protocol: str, outstanding: int = 8) -> Codec:
     codec = script.connection()
     codec.greet()
     if protocol == "grpc":
-        codec.feed(frame(SETTINGS, 0, 0, b""))
+        codec.feed(frame(SETTINGS, 0, 0, b""), 1.0)
     return codec
 
 
@@ -110,7 +110,7 @@ def test_calls_are_answered_once_whatever_the_order_and_the_pieces(
     for index in faults:
         assert codec.room == 8 - index
         codec.ask(index)
-    found = [pair for piece in cut(raw, data) for pair in codec.feed(piece)]
+    found = [pair for piece in cut(raw, data) for pair in codec.feed(piece, 1.0)]
     assert {index: answer.fault for index, answer in found} == faults
     assert len(found) == len(faults)
     assert not codec.asked()
@@ -140,7 +140,7 @@ def test_what_no_server_may_send_is_malformed(told: bytes) -> None:
     codec = connected("grpc")
     codec.ask(0)
     with pytest.raises(MalformedAnswerError):
-        codec.feed(told)
+        codec.feed(told, 1.0)
 
 
 def test_a_server_begins_with_its_settings() -> None:
@@ -149,14 +149,14 @@ def test_a_server_begins_with_its_settings() -> None:
     codec = script.connection()
     assert codec.room == 0
     with pytest.raises(MalformedAnswerError):
-        codec.feed(frame(PING, 0, 0, bytes(8)))
+        codec.feed(frame(PING, 0, 0, bytes(8)), 1.0)
 
 
 def test_going_away_ends_what_was_not_begun_and_keeps_the_rest() -> None:
     codec = connected("grpc")
     for index in range(3):
         codec.ask(index)
-    lost = codec.feed(frame(GOAWAY, 0, 0, numbers(3) + numbers(0)))
+    lost = codec.feed(frame(GOAWAY, 0, 0, numbers(3) + numbers(0)), 1.0)
     assert [(index, answer.fault) for index, answer in lost] == [(2, "reset")]
     assert (sorted(codec.asked()), codec.room, codec.lasting) == ([0, 1], 0, False)
 
@@ -167,7 +167,7 @@ def test_a_window_is_never_overdrawn_and_always_used() -> None:
     script.begin([b"POST /a.B/C HTTP/1.1\r\nHost: x\r\n\r\n" + message(4005)], 8)
     codec = script.connection()
     codec.greet()
-    codec.feed(frame(SETTINGS, 0, 0, setting(4, 1000)))
+    codec.feed(frame(SETTINGS, 0, 0, setting(4, 1000)), 1.0)
     codec.owed = b""
 
     def body(raw: bytes) -> int:
@@ -183,7 +183,7 @@ def test_a_window_is_never_overdrawn_and_always_used() -> None:
         (frame(SETTINGS, 0, 0, setting(4, 5000)), 4005 - 1510),
     ):
         codec.owed = b""
-        codec.feed(told)
+        codec.feed(told, 1.0)
         assert body(codec.owed) == more
 
 
@@ -191,12 +191,12 @@ def test_a_call_that_nobody_waits_for_is_taken_back() -> None:
     codec = connected("grpc")
     codec.ask(0)
     codec.ask(1)
-    codec.feed(frame(PING, 1, 0, bytes(8)))
+    codec.feed(frame(PING, 1, 0, bytes(8)), 1.0)
     assert codec.cancel(0)
     (reset,) = (each for each in FrameReader().feed(codec.owed) if each.kind == RST_STREAM)
     assert reset == Frame(RST_STREAM, 0, 1, numbers(8))
     assert (codec.lasting, codec.room, list(codec.asked())) == (True, 7, [1])
-    codec.feed(frame(HEADERS, END_HEADERS | END_STREAM, 1, block((":status", "200"), ("grpc-status", "0"))))
+    codec.feed(frame(HEADERS, END_HEADERS | END_STREAM, 1, block((":status", "200"), ("grpc-status", "0"))), 1.0)
     codec.ask(2)
     assert codec.cancel(2)
     assert (codec.lasting, codec.room) == (False, 0)
@@ -252,7 +252,7 @@ def test_tokens_are_counted_however_they_come(words: list[bytes], data: st.DataO
     codec = connected("stream")
     for _ in range(2):
         codec.ask(0)
-        ((_, answer),) = [pair for piece in cut(HEAD + raw, data) for pair in codec.feed(piece)]
+        ((_, answer),) = [pair for piece in cut(HEAD + raw, data) for pair in codec.feed(piece, 1.0)]
         assert answer.tokens is not None
         assert answer.tokens.count == len(answer.tokens.moments) == sum(word != b"" for word in words)
         assert answer.tokens.moments == sorted(answer.tokens.moments)
@@ -284,8 +284,8 @@ def test_any_bytes_are_answers_or_malformed(protocol: str, begin: bytes, raw: by
     codec = connected(protocol)
     codec.ask(0)
     try:
-        codec.feed(begin + raw)
-        codec.feed(raw)
+        codec.feed(begin + raw, 1.0)
+        codec.feed(raw, 1.0)
         codec.end()
     except MalformedAnswerError:
         return
@@ -299,7 +299,7 @@ def test_any_frames_are_answers_or_malformed(frames: list[tuple[int, int, int, b
     codec.ask(0)
     codec.ask(1)
     try:
-        answers = codec.feed(b"".join(frame(*each) for each in frames))
+        answers = codec.feed(b"".join(frame(*each) for each in frames), 1.0)
     except MalformedAnswerError:
         return
     assert len(answers) + len(codec.asked()) == 2

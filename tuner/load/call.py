@@ -184,7 +184,7 @@ class Calls:
     def asked(self) -> Collection[int]:
         return self._streams
 
-    def feed(self, data: bytes) -> Sequence[Answered]:
+    def feed(self, data: bytes, moment: float) -> Sequence[Answered]:  # noqa: ARG002 - whole answers alone count
         answers: list[Answered] = []
         self._heard += 1
         for received in self._reader.feed(data):

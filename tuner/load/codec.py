@@ -15,7 +15,7 @@ class MalformedAnswerError(Exception):
 
 @dataclass(slots=True)
 class TokenTimes:
-    """When the tokens of one streamed answer came, in seconds of ``time.perf_counter``.
+    """When the tokens of one streamed answer came, on the clock of ``Codec.feed``.
 
     ``moments`` has one time for each event that carried text. ``count`` is the server's own number of tokens where it
     told one, else the number of those events.
@@ -65,8 +65,8 @@ class Codec(Protocol):
         """The requests without an answer."""
         ...
 
-    def feed(self, data: bytes) -> Sequence[Answered]:
-        """Take what came: the requests answered by it. MalformedAnswerError where it can be no answer."""
+    def feed(self, data: bytes, moment: float) -> Sequence[Answered]:
+        """Take what came at the moment (seconds): the requests answered by it. MalformedAnswerError where it can be no answer."""
         ...
 
     def end(self) -> Sequence[Answered]:

@@ -49,7 +49,7 @@ class Exchange:
     def asked(self) -> Collection[int]:
         return () if self._index < 0 else (self._index,)
 
-    def feed(self, data: bytes) -> Sequence[Answered]:
+    def feed(self, data: bytes, moment: float) -> Sequence[Answered]:  # noqa: ARG002 - whole answers alone count
         if self._index < 0:
             raise MalformedAnswerError("an answer that nobody asked for")
         return self._answered() if self._reader.feed(data) else ()

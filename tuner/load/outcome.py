@@ -23,8 +23,7 @@ Together = Callable[[Sequence[int]], Sequence[int]]
 class Outcomes:
     """Times run from the start of the load, in seconds; requests are known by their place in the schedule.
 
-    ``latency`` and ``late`` are negative until they are known, as in ``Observation``. ``zero`` is the load's start on
-    the clock of ``time.perf_counter``.
+    ``latency`` and ``late`` are negative until they are known, as in ``Observation``.
     """
 
     __slots__ = (
@@ -48,7 +47,6 @@ class Outcomes:
         "open",
         "resolved",
         "times",
-        "zero",
     )
 
     def __init__(self, order: Order, times: npt.NDArray[np.float64], together: Together = tuple) -> None:
@@ -59,7 +57,6 @@ class Outcomes:
         count = len(times)
         self.times: list[float] = times.tolist()
         self._schedule = times
-        self.zero = 0.0
         self.latency = array("d", [-1.0]) * count
         self.late = array("d", [-1.0]) * count
         self.resolved = bytearray(count)
@@ -106,7 +103,7 @@ class Outcomes:
             self.failures += 1
 
     def _streamed(self, index: int, tokens: TokenTimes) -> None:
-        begin, moments = self.zero + self.times[index], tokens.moments
+        begin, moments = self.times[index], tokens.moments
         self._first[index] = moments[0] - begin
         self._last[index] = moments[-1] - begin
         self._tokens[index] = tokens.count

@@ -107,7 +107,7 @@ class _Load:
     def run(self) -> tuple[Observation, float]:
         """Until every request is answered or has failed."""
         start = self._order.start
-        self._zero = zero = self._outcomes.zero = time.perf_counter() + START_DELAY if start is None else start
+        self._zero = zero = time.perf_counter() + START_DELAY if start is None else start
         look = 0.0
         while True:
             now = time.perf_counter() - zero
@@ -219,7 +219,7 @@ class _Load:
         codec = connection.codec
         try:
             data = connection.receive(RECEIVE)
-            answers = codec.feed(data) if data else codec.end()
+            answers = codec.feed(data, now) if data else codec.end()
         except BlockingIOError:
             return
         except MalformedAnswerError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -102,8 +101,7 @@ class Stream:
     def asked(self) -> Collection[int]:
         return () if self._index < 0 else (self._index,)
 
-    def feed(self, data: bytes) -> Sequence[Answered]:
-        moment = time.perf_counter()
+    def feed(self, data: bytes, moment: float) -> Sequence[Answered]:
         if self._index < 0:
             raise MalformedAnswerError("an answer that nobody asked for")
         if self._plain is not None:
