@@ -3,7 +3,7 @@
 ``ModelInfer`` is what they serve, as bytes. By grpcio: ok, few (two streams a connection), status (UNAVAILABLE), hang,
 length (one byte more in every tenth answer), large (a megabyte), closing (ends each connection after 50 ms).
 By h2, which refuses whatever a client must not do: judged (three streams a connection, a window of 1,000 bytes, pings,
-padding), goaway (after 20 calls), rst (every second call), early (answers before the body came), mute (no settings),
+padding), goaway (after 20 calls), rst (resets each call), early (answers before the body came), mute (no settings),
 silent (settings, then nothing), cut (half an answer, then closes), prefix (a length that is wrong), noend (an answer
 without status), http (a 503 without gRPC), flood (pings without end).
 When an h2 server ends it prints how many calls it answered and what clients did wrong.
@@ -117,7 +117,7 @@ class Peer:
             self.connection.close_connection(last_stream_id=stream)
             self.send()
             raise ConnectionAbortedError
-        if self.mode == "rst" and self.answered % 2:
+        if self.mode == "rst":
             self.connection.reset_stream(stream, 2)
         elif self.mode == "flood":
             for _ in range(2000):

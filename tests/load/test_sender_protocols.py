@@ -136,7 +136,7 @@ def test_the_generator_runs_every_protocol(case: Case, locust: LocustGenerator) 
         ("large", {}, {1 << 20: 50}),
         ("judged", {}, {60: 50}),
         ("early", {}, {60: 50}),
-        ("rst", {"reset": 25}, {60: 25}),
+        ("rst", {"reset": 50}, {}),
         ("prefix", {"malformed": 50}, {}),
         ("noend", {"malformed": 50}, {}),
         ("http", {"http-503": 50}, {}),

@@ -66,7 +66,10 @@ class Codec(Protocol):
         ...
 
     def feed(self, data: bytes, moment: float) -> Sequence[Answered]:
-        """Take what came at the moment (seconds): the requests answered by it. MalformedAnswerError where it can be no answer."""
+        """Take what came at the moment (seconds): the requests answered by it.
+
+        MalformedAnswerError where it can be no answer.
+        """
         ...
 
     def end(self) -> Sequence[Answered]:
