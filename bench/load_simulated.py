@@ -25,6 +25,7 @@ from rich.table import Table
 from scipy.special import betaincinv
 
 from bench.load_servers import CASES, FURTHER
+from bench.load_stall import stalled
 from bench.load_trials import METHODS, Method, Row, Summary, coverage_limit, row_of, summary
 from bench.result import write
 from tuner.measurement.benchmark import Against, Figure
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = {method: given.seeds if method == "ours" else min(given.peers, given.seeds) for method in given.methods}
     rows = _rows(servers, wanted, truths, given.jobs)
     table, figures = _summed(servers, wanted, rows, truths)
+    figures += _stall()
     Console(width=170).print(table)
     if not given.dry:
         runs = [
@@ -65,8 +67,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _rows(servers: Sequence[str], wanted: dict[Method, int], truths: Truths, jobs: int) -> Rows:
     """All rows that are wanted, those that earlier runs of the same code have kept among them."""
-    store = STORE / f"rows-{_digest('tuner/load', 'tuner/measurement', 'bench')}.jsonl"
-    rows = _read(store)
+    stores = {method: _store(method) for method in wanted}
+    rows: Rows = {}
+    for store in set(stores.values()):
+        store.parent.mkdir(parents=True, exist_ok=True)
+        rows.update(_read(store))
     tasks = [
         (server, method, chunk)
         for method, count in wanted.items()
@@ -74,17 +79,26 @@ def _rows(servers: Sequence[str], wanted: dict[Method, int], truths: Truths, job
         for chunk in _chunks(sorted(set(range(count)) - set(rows.get((server, method), ()))), CHUNK[method])
     ]
     began, done = time.monotonic(), 0
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(jobs) as pool, store.open("a", encoding="utf-8") as kept:
+    with ProcessPoolExecutor(jobs) as pool:
         running = [pool.submit(_measured, server, method, chunk, truths[server]) for server, method, chunk in tasks]
         for future in as_completed(running):
-            for row in future.result():
+            found = future.result()
+            for row in found:
                 rows.setdefault((row.server, row.method), {})[row.seed] = row
-                kept.write(json.dumps(asdict(row)) + "\n")
-            kept.flush()
+            with stores[found[0].method].open("a", encoding="utf-8") as kept:
+                kept.write("".join(json.dumps(asdict(row)) + "\n" for row in found))
             done += 1
             _progress(done, len(running), time.monotonic() - began)
     return rows
+
+
+def _store(method: Method) -> Path:
+    """Where the method's rows are kept; a peer's do not depend on how the product measures."""
+    bench = [f"bench/load_{name}.py" for name in ("servers", "trials")]
+    if method == "ours":
+        return STORE / f"ours-{_digest('tuner/load', 'tuner/measurement', *bench)}.jsonl"
+    simulated = [f"tuner/load/{name}.py" for name in ("queues", "simulated")]
+    return STORE / f"peers-{_digest(*simulated, *bench, 'bench/load_peers.py', 'bench/load_truth.py')}.jsonl"
 
 
 def _measured(server: str, method: Method, seeds: Sequence[int], true: float) -> list[Row]:
@@ -129,8 +143,7 @@ def _digest(*paths: str) -> str:
     for path in paths:
         files = sorted((ROOT / path).rglob("*.py")) if (ROOT / path).is_dir() else [ROOT / path]
         for file in files:
-            if path != "bench" or file.name.startswith("load_"):
-                whole.update(file.read_bytes())
+            whole.update(file.read_bytes())
     return whole.hexdigest()[:16]
 
 
@@ -220,6 +233,21 @@ def _against(server: str, method: Method, ours: Summary, peer: Summary) -> list[
         ),
         Figure.of(f"request ratio to {method}, {server}", ours.requests / peer.requests, "×"),
     ]  # fmt: skip
+
+
+def _stall() -> list[Figure]:
+    """A stall of 2 s in 30 s: the percentiles of the open loop, against those of a closed one."""
+    seen = stalled()
+    figures = [
+        Figure.of(
+            f"{name} where the server stalls for 2 s", 1000 * seconds, "ms",
+            against=Against(name=f"closed loop's {name}, ms", value=1000 * seen.closed_loop[name]),
+            goal=">= 1000" if name == "p99" else None,
+        )
+        for name, seconds in seen.open_loop.items()
+    ]  # fmt: skip
+    return [*figures, Figure.of("requests sent where the server stalls", seen.open_requests, "requests",
+                                against=Against(name="closed loop's", value=seen.closed_requests))]  # fmt: skip
 
 
 def _percent(interval: tuple[float, float]) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,11 @@ from scipy.special import gammaln, ndtr, pdtrc
 from tuner.load.arrivals import schedule
 from tuner.load.simulated import SimulatedServer
 
-__all__ = ["Truth", "by_formula", "by_long_runs", "has_formula", "true_capacity"]
+__all__ = ["Truth", "by_formula", "by_long_runs", "has_formula", "late_share", "run_share", "true_capacity"]
 
 Floats = npt.NDArray[np.float64]
 GRID = 4000
-LONGEST, SETTLING = 1_000_000, 50_000
+LONGEST, SETTLING, LEAST_RUNS = 1_000_000, 20, 4
 MOST_STATES = 1200
 """Enough up to a utilisation of 0.98; beyond it the root-finder only passes through."""
 LOWEST, HIGHEST = 0.05, 0.995
@@ -61,30 +61,34 @@ def has_formula(server: SimulatedServer) -> bool:
 
 def by_formula(server: SimulatedServer, percentile: float, bound: float) -> Truth:
     """The capacity from the distribution of the time in the system."""
-    late: Callable[[SimulatedServer, float, float], float]
-    if server.law == "exponential":
-        late = _markovian
-    elif server.law == "deterministic":
-        late = _deterministic
-    else:
-        late = pollaczek_khinchine
-    return Truth(_root(lambda rate: late(server, rate, bound - server.overhead), server, percentile))
+    return Truth(_root(lambda rate: late_share(server, rate, bound - server.overhead), server, percentile))
 
 
-def by_long_runs(server: SimulatedServer, percentile: float, bound: float, error: float = 0.001) -> Truth:
-    """The capacity from runs of a million requests, until its standard error is below ``error``."""
+def late_share(server: SimulatedServer, rate: float, within: float, *, any_law: bool = False) -> float:
+    """P(time in the system > ``within`` seconds) at ``rate``, by the formula for its law or the one for any law."""
+    if server.law == "exponential" and not any_law:
+        return _markovian(server, rate, within)
+    if server.law == "deterministic" and not any_law:
+        return _deterministic(server, rate, within)
+    return _pollaczek_khinchine(server, rate, within)
+
+
+def by_long_runs(
+    server: SimulatedServer, percentile: float, bound: float, error: float = 0.001, requests: int = LONGEST
+) -> Truth:
+    """The capacity from runs of so many requests, until its standard error is below ``error``."""
     warm = replace(server, cold=None, stall=None)
     found: list[float] = []
-    while len(found) < 4 or np.std(found, ddof=1) / math.sqrt(len(found)) > error:
-        seed = 1000 + len(found)
-        found.append(math.log(_root(lambda rate, seed=seed: _share(warm, rate, bound, seed), warm, percentile)))  # type: ignore[misc]
+    while len(found) < LEAST_RUNS or np.std(found, ddof=1) / math.sqrt(len(found)) > error:
+        over = partial(run_share, warm, bound, 1000 + len(found), requests)
+        found.append(math.log(_root(over, warm, percentile)))
     return Truth(math.exp(float(np.mean(found))), float(np.std(found, ddof=1)) / math.sqrt(len(found)))
 
 
-def _share(server: SimulatedServer, rate: float, bound: float, seed: int) -> float:
-    """Share of a long run's requests over the bound, once the queue is at its level."""
-    latency = server.latencies(schedule("poisson", LONGEST, 0, rate, seed), seed=seed)
-    return float((latency[SETTLING:] > bound).mean())
+def run_share(server: SimulatedServer, bound: float, seed: int, requests: int, rate: float) -> float:
+    """Share over the bound of so many requests at ``rate``, the first twentieth left out: the queue fills up."""
+    latency = server.latencies(schedule("poisson", requests, 0, rate, seed), seed=seed)
+    return float((latency[requests // SETTLING :] > bound).mean())
 
 
 def _root(late: Callable[[float], float], server: SimulatedServer, percentile: float) -> float:
@@ -143,7 +147,7 @@ def _in_system(load: float, count: int, states: int) -> Floats:
     return np.linalg.solve(balance, np.eye(states)[0])
 
 
-def pollaczek_khinchine(server: SimulatedServer, rate: float, within: float) -> float:
+def _pollaczek_khinchine(server: SimulatedServer, rate: float, within: float) -> float:
     """P(time in the system > within) of M/G/1 on a grid: a geometric number of residual service times, and one more."""
     mean = server.service + server.service_each
     grid = np.linspace(0.0, within, GRID + 1)
