@@ -92,7 +92,8 @@ def batched(arrivals: Floats, work: list[float], size: int, servers: int, factor
     times = arrivals.tolist()
     count = len(times)
     free = [-np.inf] * servers
-    ends, sizes = [], []
+    ends: list[float] = []
+    sizes: list[int] = []
     scale = None if factors is None else factors.tolist()
     first = 0
     while first < count:
