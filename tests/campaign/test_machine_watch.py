@@ -7,10 +7,12 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from tuner.campaign.event import Event, MachineChecked, TrialFinished, event_of
+from tuner.campaign.journal import progress_of
 from tuner.campaign.machine import look, to_repeat
 from tuner.campaign.progress import Progress
 from tuner.measurement.drift import AGAIN
@@ -18,6 +20,7 @@ from tuner.measurement.model import Capacity, Interval, Measurement
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Failed, FailureKind, Inconclusive, Outcome, Trial
 
+ROOT = Path(__file__).resolve().parents[2]
 CAPACITY = Capacity(rate=Interval(value=100.0, low=95.0, high=105.0))
 MEASURED = Completed(measurement=Measurement(capacity=CAPACITY, curve=(), warm_up=0.0, elapsed=1.0))
 TRIAL = 20.0
@@ -208,3 +211,14 @@ def test_a_look_survives_the_ledger() -> None:
     event = checked(trials=(1,), repeated=(1,))
     body = json.loads(event.model_dump_json(exclude={"kind"}))
     assert event_of("machine-checked", body) == event
+
+
+def test_the_campaigns_that_were_published_before_fold_as_they_did() -> None:
+    chains = [*ROOT.glob("audit/*/*.jsonl"), *ROOT.glob("docs/examples/**/*.jsonl")]
+    assert chains
+    for chain in chains:
+        progress = progress_of(chain.read_bytes())
+        assert progress.intended is not None or progress.ended is not None
+        assert progress.trials
+        assert all(trial.outcome is not None for trial in progress.trials.values())
+        assert progress.checks or progress.level is None

@@ -87,6 +87,12 @@ def test_doctor_says_clearly_that_there_is_no_gpu(service: Service) -> None:
         assert "no " in gpu["detail"]
 
 
+def test_doctor_says_which_disturbances_this_machine_can_tell(service: Service) -> None:
+    told = {one["what"]: one for one in json.loads(service.tuner("doctor", "--json").stdout)["findings"]}
+    for source in ("interference", "pressure", "throttling", "cpu clock"):
+        assert told[source]["ok"] or "not " in told[source]["detail"]
+
+
 def test_the_key_is_made_once_and_printed_as_an_allowed_signer(service: Service) -> None:
     line = service.tuner("audit", "key").stdout
     assert line == (service.repository / "audit/allowed_signers").read_text()

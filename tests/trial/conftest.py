@@ -35,6 +35,9 @@ def serve(status=200):
         request = connection.recv(65536)
         if b"/die" in request:
             os._exit(7)
+        if b"/work" in request:
+            end = time.process_time() + 0.3
+            while time.process_time() < end: pass
         if b"/hog" in request:
             hog = bytearray(os.urandom(1)) * (1 << 30)
         connection.sendall(b"HTTP/1.1 %d X\\r\\nContent-Length: 0\\r\\n\\r\\n" % status)

@@ -117,6 +117,37 @@ def test_usage_grows_and_outlives_the_server(place: Place) -> None:
     assert 2**20 < early.peak_memory <= late.peak_memory <= server.usage().peak_memory < 4 * 2**30
 
 
+def test_an_observation_tells_of_the_time_between_its_ends(place: Place) -> None:
+    server = place.start()
+    try:
+        with server.observe() as observation:
+            for _ in range(20):
+                assert place.engine.statistics(server.endpoint)
+            seen = observation.end()
+        whole = server.usage().cpu_seconds
+    finally:
+        server.stop()
+    if seen.use is not None and seen.use.cpu_seconds is not None:
+        assert 0 <= seen.use.cpu_seconds <= whole
+    if seen.interference is not None:
+        assert seen.interference.elapsed > 0
+
+
+def test_an_observation_of_a_server_that_ended_is_no_error(place: Place) -> None:
+    server = place.start()
+    with server.observe() as observation:
+        server.stop()
+        seen = observation.end()
+    assert seen.use is None or (seen.use.cpu_seconds or 0.0) >= 0
+
+
+def test_the_reference_load_runs_again_and_again(place: Place) -> None:
+    with place.backend.reference(place.workload.resources) as load:
+        runs = [load.run() for _ in range(3)]
+    assert all(0 < run.speed.low <= run.speed.value <= run.speed.high for run in runs)
+    assert len({run.cores for run in runs}) == 1
+
+
 def test_servers_side_by_side_are_apart(place: Place) -> None:
     first = place.start("0001")
     try:

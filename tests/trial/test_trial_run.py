@@ -15,6 +15,7 @@ from tuner.engine.workload import Workload
 from tuner.errors import PermanentError, TemporaryError, UserError
 from tuner.load.protocol import LoadResult
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
+from tuner.measurement.resource_use import ResourceUse
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Errored, Failed, FailureKind, Inconclusive, Trial
 from tuner.trial.process import ProcessBackend
@@ -83,6 +84,32 @@ def test_a_measured_trial_is_completed_with_what_the_server_used(run: Run, workl
     assert (trial.outcome.measurement.cpu_seconds or 0) > 0
     assert (trial.number, trial.workload) == (7, workload.digest)
     assert trial.started <= trial.ended
+
+
+def test_a_measurement_tells_what_the_server_used_and_what_else_ran(run: Run) -> None:
+    def loaded(server: Server) -> Measurement:
+        used = server.usage().cpu_seconds
+        fetch(server.endpoint, "/work")
+        assert until(lambda: server.usage().cpu_seconds > used + 0.1)
+        return measured()
+
+    outcome = run(loaded, script="pids(os.getpid()); serve()").outcome
+    assert isinstance(outcome, Completed)
+    use, interference = outcome.measurement.use, outcome.measurement.interference
+    assert use is not None
+    assert use.cpu_seconds is not None
+    assert 0.1 <= use.cpu_seconds <= (outcome.measurement.cpu_seconds or 0)
+    assert use.gpus == ()
+    assert interference is not None
+    assert interference.cores >= 2
+    assert interference.elapsed == pytest.approx(use.elapsed, abs=1.0)
+
+
+def test_what_the_measurement_says_itself_is_kept(run: Run) -> None:
+    own = measured().model_copy(update={"use": ResourceUse(elapsed=1.0, cpu_seconds=2.0)})
+    outcome = run(lambda _: own).outcome
+    assert isinstance(outcome, Completed)
+    assert outcome.measurement.use == own.use
 
 
 def test_no_load_within_the_slo_is_infeasible_and_keeps_its_measurement(run: Run) -> None:
