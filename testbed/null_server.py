@@ -62,7 +62,10 @@ class NullServer:
         self._log = tempfile.NamedTemporaryFile(prefix="null-server-")  # noqa: SIM115 - lives as long as the server
         told = () if stall is None else (":".join(str(round(1000 * part)) for part in stall),)
         self._process = subprocess.Popen(
-            [str(compiled()), self._log.name, *told], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [str(compiled()), self._log.name, *told],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
         if cpus:
             os.sched_setaffinity(self._process.pid, set(cpus))

@@ -63,6 +63,13 @@ def locust() -> Iterator[LocustGenerator]:
         yield generator
 
 
+@pytest.fixture(scope="session")
+def pair() -> Iterator[LocustGenerator]:
+    """Two workers under Locust's master."""
+    with LocustGenerator(workers=2) as generator:
+        yield generator
+
+
 @pytest.fixture
 def plan() -> Plan:
     """A small plan for a port; fields by name."""

@@ -22,12 +22,12 @@ SIMULATED = {
 }
 
 
-@pytest.fixture(params=["locust", "simulated"])
+@pytest.fixture(params=["locust", "pair", "simulated"])
 def case(request: pytest.FixtureRequest) -> Callable[[str], Case]:
     def make(mode: str) -> Case:
         if request.param == "simulated":
             return SimulatedGenerator(SIMULATED[mode]), 1
-        generator: LocustGenerator = request.getfixturevalue("locust")
+        generator: LocustGenerator = request.getfixturevalue(request.param)
         return generator, request.getfixturevalue("serve")(mode).port
 
     return make

@@ -23,9 +23,9 @@ from tuner.errors import TemporaryError
 from tuner.load.arrivals import Diurnal, Gamma, Trace, schedule
 from tuner.load.board import Board
 from tuner.load.generator import LocustGenerator
-from tuner.load.histogram import decode, recorded
+from tuner.load.histogram import decode
 from tuner.load.order import Order
-from tuner.load.protocol import LoadPlan, LoadResult
+from tuner.load.protocol import LoadPlan
 from tuner.load.shards import gather, share_of
 from tuner.load.tally import Observation, TokenObservation, tally
 from tuner.load.wire import Package, Shelf, WantedError, decode_order, decode_seen, encode_order, encode_seen, unframed
@@ -33,12 +33,6 @@ from tuner.load.wire import Package, Shelf, WantedError, decode_order, decode_se
 Plan = Callable[..., LoadPlan]
 Serve = Callable[[str], Any]
 HEADER = 12
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[LocustGenerator]:
-    with LocustGenerator(workers=2) as generator:
-        yield generator
 
 
 @pytest.fixture
@@ -197,7 +191,10 @@ def test_workers_see_what_all_of_them_count() -> None:
 def test_requests_arrive_as_scheduled(
     locust: LocustGenerator, pair: LocustGenerator, null: NullServer, plan: Plan, workers: int
 ) -> None:
-    """The union of what two workers send is the one schedule: none missing, none early, late as much as is reported."""
+    """The union of what two workers send is the one schedule: none is missing, and none came later than is reported.
+
+    A request comes before it is answered, so the delays that the server saw are within the latencies.
+    """
     asked = plan(null.port, rate=1000.0, duration=1.0, lead=0.1, seed=11, arrivals=Gamma(2.0))
     before = time.monotonic()
     result = (locust, pair)[workers - 1].run(asked)
@@ -205,31 +202,27 @@ def test_requests_arrive_as_scheduled(
     scheduled = schedule(Gamma(2.0), 1000, 100, 1000.0, 11)
     assert result.answered == 1000
     assert len(arrived) == 1100
+    assert arrived[0] > before
     delay = np.sort(arrived) - scheduled
     delay -= delay.min()
-    assert arrived[0] > before
-    assert np.median(delay) < 0.02
-    assert delay.max() <= decode(result.histogram).get_max_value() / 1e6 + 0.02
+    latency = decode(result.histogram)
+    assert delay[100:].max() <= latency.get_max_value() / 1e6 + 0.005
+    assert np.median(delay[100:]) <= latency.get_value_at_percentile(50) / 1e6 + 0.005
 
 
 def test_one_worker_or_two_measure_the_same(
     locust: LocustGenerator, pair: LocustGenerator, serve: Serve, plan: Plan
 ) -> None:
-    """A server that takes 5 ms a request, first come, first served: its latencies follow from the schedule alone."""
-    port = serve("slow").port
-    asked = plan(port, arrivals="constant", rate=150.0, duration=1.0, bounds=((50.0, 0.004), (99.0, 0.5)))
+    """A server for 200 requests/s under 400/s: each waits for all before it, so the schedule says how long."""
+    asked = plan(serve("slow").port, arrivals="constant", rate=400.0, duration=0.5, bounds=((50.0, 0.25), (99.0, 2.0)))
     single, double = (generator.run(asked) for generator in (locust, pair))
     for result in (single, double):
-        assert (result.answered, result.failed, result.over[0]) == (150, {}, 150)
-        assert sum(counts_of(result).values()) == 150
-        assert [window.scheduled for window in result.windows] == [15] * 10
-    low, high = (decode(result.histogram).get_value_at_percentile(50) / 1e6 for result in (single, double))
-    assert abs(low - high) < 0.02
-
-
-def counts_of(result: LoadResult) -> dict[int, int]:
-    values, counts = recorded(decode(result.histogram))
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+        assert (result.answered, result.failed) == (200, {})
+        assert [window.scheduled for window in result.windows] == [20] * 10
+        histogram = decode(result.histogram)
+        assert histogram.get_total_count() == 200
+        assert histogram.get_value_at_percentile(50) / 1e6 == pytest.approx(0.255, rel=0.2)
+        assert histogram.get_value_at_percentile(99) / 1e6 == pytest.approx(0.5, rel=0.2)
 
 
 def test_payloads_keep_their_turn(pair: LocustGenerator, serve: Serve, plan: Plan) -> None:
