@@ -67,10 +67,12 @@ class _Tool:
         return true * float(self.random.uniform(*RANGE))
 
     def schedule(self, rate: float, seconds: float) -> Floats:
-        """Poisson arrivals; one stream of gaps for all rates, as the tool's own generator is seeded alike for each."""
-        wanted = int(rate * seconds + 6 * math.sqrt(rate * seconds) + 20)
+        """The case's arrivals: one stream of gaps for all rates, as the tool seeds its own alike for each."""
+        wanted = int(rate * seconds + 6 * self.case.cv * math.sqrt(rate * seconds) + 20)
         if wanted > len(self.gaps):
-            self.gaps = np.concatenate([self.gaps, self.random.standard_exponential(wanted - len(self.gaps))])
+            shape = self.case.cv**-2
+            drawn = self.random.gamma(shape, 1 / shape, wanted - len(self.gaps))
+            self.gaps = np.concatenate([self.gaps, drawn])
         times = np.cumsum(self.gaps[:wanted]) / rate
         return times[times < seconds]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.load_truth import Truth, true_capacity
+from tuner.load.arrivals import Arrivals, Gamma
 from tuner.load.simulated import SimulatedServer, Spells
 
 __all__ = ["CASES", "FURTHER", "Case"]
@@ -12,15 +13,23 @@ __all__ = ["CASES", "FURTHER", "Case"]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A server and the bound (seconds) of its percentile (0..100)."""
+    """A server and the bound (seconds) of its percentile (0..100); ``known``: standard error of its true capacity."""
 
     server: SimulatedServer
     percentile: float = 99.0
     bound: float = 0.05
+    cv: float = 1.0
+    """Coefficient of variation of the gaps between requests: 1 for Poisson, more for bursts."""
+    known: float = 0.001
 
-    def truth(self, error: float = 0.001) -> Truth:
-        """The true capacity."""
-        return true_capacity(self.server, self.percentile, self.bound, error)
+    @property
+    def arrivals(self) -> Arrivals:
+        """How requests arrive."""
+        return "poisson" if self.cv == 1 else Gamma(self.cv)
+
+    def truth(self) -> Truth:
+        """The true capacity, its standard error ``known`` at most."""
+        return true_capacity(self.server, self.percentile, self.bound, self.known, self.arrivals)
 
 
 CASES = {
@@ -39,10 +48,12 @@ FURTHER = {
     "M/D/1 at 300/s": Case(SimulatedServer(service=1 / 300, overhead=0.001)),
     "M/D/1, p90 within 10 ms": Case(SimulatedServer(service=0.001, overhead=0.0005), 90.0, 0.010),
     "uneven batches of 8": Case(
-        SimulatedServer(service=0.004, service_each=0.0005, batch=8, overhead=0.0005, law="log-normal", variation=0.5)
+        SimulatedServer(service=0.004, service_each=0.0005, batch=8, overhead=0.0005, law="log-normal", variation=0.5),
+        known=0.003,
     ),
-    "2 x batches of 8": Case(SimulatedServer(service=0.008, service_each=0.001, batch=8, instances=2)),
+    "2 x batches of 8": Case(SimulatedServer(service=0.008, service_each=0.001, batch=8, instances=2), known=0.002),
     "cold": Case(SimulatedServer(service=0.001, overhead=0.0005, cold=(1.0, 5.0))),
-    "slow spells": Case(SimulatedServer(service=0.001, overhead=0.0005, spells=Spells(1.3, 0.1, 0.4))),
+    "slow spells": Case(SimulatedServer(service=0.001, overhead=0.0005, spells=Spells(1.3, 0.1, 0.4)), known=0.003),
+    "M/D/1, bursts": Case(SimulatedServer(service=0.001, overhead=0.0005), cv=2.0, known=0.002),
 }
-"""Further ones: slower, tighter, uneven, cold at first, slow now and then."""
+"""Further ones: slower, tighter, uneven, cold at first, slow now and then, requests in bursts."""

@@ -121,16 +121,19 @@ def _read(store: Path) -> Rows:
 
 
 def _truths(servers: Sequence[str], jobs: int) -> Truths:
-    """The true capacities; those found by long runs are kept."""
-    code = _digest("tuner/load/queues.py", "tuner/load/simulated.py", "bench/load_truth.py", "bench/load_servers.py")
+    """The true capacities; each is kept, as those without a formula take up to minutes to find."""
+    code = _digest("tuner/load/queues.py", "tuner/load/simulated.py", "bench/load_truth.py")
     store = STORE / f"truths-{code}.json"
-    truths: Truths = json.loads(store.read_text()) if store.exists() else {}
-    missing = [server for server in servers if server not in truths]
-    with ProcessPoolExecutor(jobs) as pool:
-        truths.update(zip(missing, pool.map(_true, missing), strict=True))
     store.parent.mkdir(parents=True, exist_ok=True)
-    store.write_text(json.dumps(truths))
-    return truths
+    kept: dict[str, float] = json.loads(store.read_text()) if store.exists() else {}
+    cases = CASES | FURTHER
+    missing = [server for server in servers if repr(cases[server]) not in kept]
+    with ProcessPoolExecutor(jobs) as pool:
+        for server, rate in zip(missing, pool.map(_true, missing), strict=True):
+            kept[repr(cases[server])] = rate
+            store.write_text(json.dumps(kept, indent=1))
+            print(f"true capacity of {server}: {rate:.1f}/s", file=sys.stderr, flush=True)  # noqa: T201
+    return {server: kept[repr(cases[server])] for server in servers}
 
 
 def _true(server: str) -> float:

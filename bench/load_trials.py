@@ -68,7 +68,8 @@ def _ours(server: str, case: Case, seed: int) -> Row:
     generator = SimulatedGenerator(case.server, seed=seed)
     sent = _Counting(generator)
     result = measure(
-        sent, ENDPOINT, REQUESTS, slo=slo, load=LOAD, search=SEARCH, seed=seed, check=lambda: None
+        sent, ENDPOINT, REQUESTS, slo=slo, load=LOAD, search=SEARCH, seed=seed, arrivals=case.arrivals,
+        check=lambda: None,
     )  # fmt: skip
     capacity = result.capacity
     if capacity is None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.optimize import brentq
 from scipy.special import gammaln, ndtr, pdtrc
 
-from tuner.load.arrivals import schedule
+from tuner.load.arrivals import Arrivals, schedule
 from tuner.load.simulated import SimulatedServer
 
 __all__ = ["Truth", "by_formula", "by_long_runs", "has_formula", "late_share", "run_share", "true_capacity"]
@@ -42,14 +42,16 @@ class Truth:
 
 
 @lru_cache(maxsize=256)
-def true_capacity(server: SimulatedServer, percentile: float, bound: float, error: float = 0.001) -> Truth:
+def true_capacity(
+    server: SimulatedServer, percentile: float, bound: float, error: float = 0.001, arrivals: Arrivals = "poisson"
+) -> Truth:
     """The capacity for ``percentile`` (0..100) within ``bound`` seconds, by formula where there is one.
 
     A warm server is meant: ``cold`` and ``stall`` do not count. ValueError where no rate has its root there.
     """
-    if has_formula(server):
+    if has_formula(server) and arrivals == "poisson":
         return by_formula(server, percentile, bound)
-    return by_long_runs(server, percentile, bound, error)
+    return by_long_runs(server, percentile, bound, error, arrivals=arrivals)
 
 
 def has_formula(server: SimulatedServer) -> bool:
@@ -74,20 +76,27 @@ def late_share(server: SimulatedServer, rate: float, within: float, *, any_law: 
 
 
 def by_long_runs(
-    server: SimulatedServer, percentile: float, bound: float, error: float = 0.001, requests: int = LONGEST
+    server: SimulatedServer,
+    percentile: float,
+    bound: float,
+    error: float = 0.001,
+    requests: int = LONGEST,
+    arrivals: Arrivals = "poisson",
 ) -> Truth:
     """The capacity from runs of so many requests, until its standard error is below ``error``."""
     warm = replace(server, cold=None, stall=None)
     found: list[float] = []
     while len(found) < LEAST_RUNS or np.std(found, ddof=1) / math.sqrt(len(found)) > error:
-        over = partial(run_share, warm, bound, 1000 + len(found), requests)
+        over = partial(run_share, warm, bound, 1000 + len(found), requests, arrivals=arrivals)
         found.append(math.log(_root(over, warm, percentile)))
     return Truth(math.exp(float(np.mean(found))), float(np.std(found, ddof=1)) / math.sqrt(len(found)))
 
 
-def run_share(server: SimulatedServer, bound: float, seed: int, requests: int, rate: float) -> float:
+def run_share(
+    server: SimulatedServer, bound: float, seed: int, requests: int, rate: float, arrivals: Arrivals = "poisson"
+) -> float:
     """Share over the bound of so many requests at ``rate``, the first twentieth left out: the queue fills up."""
-    latency = server.latencies(schedule("poisson", requests, 0, rate, seed), seed=seed)
+    latency = server.latencies(schedule(arrivals, requests, 0, rate, seed), seed=seed)
     return float((latency[requests // SETTLING :] > bound).mean())
 
 
