@@ -65,6 +65,14 @@ def test_one_real_change_does_not_hide_the_next() -> None:
     assert change(after, [1000.0] * AGAIN, LOOKS) is not None
 
 
+@pytest.mark.parametrize("checks", [1, 2, 3])
+def test_a_machine_that_comes_back_at_once_is_noticed(checks: int) -> None:
+    fallen = level(noise=0.002, count=checks).left_for(500.0)
+    found = change(fallen, [1000.0] * AGAIN, LOOKS)
+    assert found is not None
+    assert found.value == pytest.approx(1.0, abs=0.02)
+
+
 def test_many_looks_need_more_than_one() -> None:
     fall = [905.0] * AGAIN
     assert change(level(), fall, 1) is not None

@@ -64,7 +64,9 @@ class Level(Value):
         """Standard deviation of a check's logarithm, and how many degrees of freedom it is worth."""
         logs = [math.log(speed) for speed in (*self.before, *self.speeds)]
         own = [math.log(speed) for speed in self.speeds]
-        steps = _NORMAL * _middle([abs(after - before) for before, after in pairwise(logs)]) / math.sqrt(2)
+        # Without the largest step: a change that was found once must not count as noise.
+        moves = sorted(abs(after - before) for before, after in pairwise(logs))[:-1]
+        steps = _NORMAL * _middle(moves) / math.sqrt(2)
         spread = _NORMAL * _middle([abs(each - statistics.median(own)) for each in own])
         count = len(logs) - 1
         variance = (_PRIOR_CHECKS * _PRIOR**2 + count * max(steps, spread) ** 2) / (_PRIOR_CHECKS + count)
