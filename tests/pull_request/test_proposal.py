@@ -270,6 +270,25 @@ def test_a_merge_by_plain_git_counts(bare: Hosted) -> None:
     assert proposed(bare, campaign="c2").outcome is Outcome.MERGED_ALREADY
 
 
+def test_a_squash_by_plain_git_counts_once_the_branch_is_deleted(bare: Hosted) -> None:
+    first = proposed(bare)
+    squashed = {MANIFEST: bare.read(BRANCH, MANIFEST), "audit/demo/c1.jsonl": bare.read(BRANCH, "audit/demo/c1.jsonl")}
+    bare.commit("main", squashed)
+    assert bare.forge.find(BRANCH)[0].state is PullRequestState.OPEN
+    bare.commit("main", {MANIFEST: FILES[MANIFEST].replace("port: 80", "port: 8080")})
+    plain_git(bare.repository.folder, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    (pull,) = bare.forge.find(BRANCH)
+    assert (pull.state, pull.head, pull.reason) == (PullRequestState.MERGED, first.commit, "")
+    assert bare.forge.find(BRANCH) == [pull], "and it stays so"
+
+
+def test_the_same_settings_from_another_hand_do_not_make_a_deleted_branch_merged(bare: Hosted) -> None:
+    proposed(bare)
+    bare.commit("main", {MANIFEST: bare.read(BRANCH, MANIFEST)})
+    plain_git(bare.repository.folder, "update-ref", "-d", f"refs/heads/{BRANCH}")
+    assert bare.forge.find(BRANCH)[0].state is PullRequestState.DECLINED
+
+
 def test_a_declined_change_survives_a_clean_up_of_the_repository(bare: Hosted) -> None:
     first = proposed(bare)
     assert first.pull is not None

@@ -38,8 +38,8 @@ def _now() -> datetime:
 class EmbeddedForge:
     """Fulfils ``Forge``. ``who`` is on record for what is done through this object.
 
-    What a person does with plain Git counts: a branch whose commits the base has is merged, whoever merged it, and a
-    pull request whose branch was deleted is declined.
+    What a person does with plain Git counts: a branch whose commits the base has is merged, whoever merged it; one that
+    was deleted is merged where a squash or rebase brought its change into the base, else declined.
     """
 
     repository: Repository
@@ -200,7 +200,10 @@ class EmbeddedForge:
         if state is PullRequestState.OPEN:
             tip, base = heads.get(branch_ref(record.branch)), heads.get(branch_ref(record.base))
             head = tip or head
-            if base is not None and self.repository.contains(base, head):
+            merged = base is not None and (
+                self.repository.contains(base, head) or (tip is None and self._brought(base, head))
+            )
+            if merged:
                 state = PullRequestState.MERGED
             elif tip is None:
                 state, reason = PullRequestState.DECLINED, "the branch was deleted"
@@ -218,6 +221,21 @@ class EmbeddedForge:
             author=record.author,
             reason=reason,
         )
+
+    def _brought(self, base: str, head: str) -> bool:
+        """Whether a squash or a rebase brought the commit's change into the base, which leaves no trace in history.
+
+        What the commit adds tells: a campaign's audit log is never edited. Where it adds nothing, all that it changes.
+        """
+        repository = self.repository
+        try:
+            parents = repository.commit_at(head).parents
+            paths = repository.changed_paths(parents[0], head) if parents else ()
+        except (UserError, PermanentError):  # its branch is gone, so a clean-up may have taken it
+            return False
+        before, after, now = (repository.snapshot(sha) for sha in (parents[0] if parents else head, head, base))
+        added = [path for path in paths if before.entry(path) is None]
+        return bool(paths) and all(now.entry(path) == after.entry(path) for path in added or paths)
 
 
 def _checked(**fields: object) -> Record:
