@@ -17,7 +17,7 @@ from tuner.report import format as fmt
 from tuner.report.body import BODY_LIMIT, body
 from tuner.report.document import render
 from tuner.report.headline import title
-from tuner.report.model import ReportInput
+from tuner.report.model import Candidate, ReportInput
 from tuner.report.question import Question
 from tuner.report.text import clean
 from tuner.trial.outcome import Completed
@@ -127,6 +127,15 @@ def test_a_better_candidate_that_was_denied_is_the_runner_up(build: Build) -> No
     assert first is not None
     assert f"Trial 11: {fmt.ratio(first.ratio, 0.95)} of the baseline" in answer
     assert "cost.monthly" in answer
+
+
+def test_the_baseline_is_no_runner_up_where_nothing_was_better(build: Build) -> None:
+    reason = "keep the baseline: the baseline is the best configuration found in 36 trials"
+    nothing = Candidate(trial=0, comparison=None, comparison_record=51, reason=reason)
+    report = build("keep", recommendation=KeepBaseline(reason=reason), candidates=(nothing,))
+    answer = sections(words(report))[Question.RUNNER_UP]
+    assert "Trial 0:" not in answer
+    assert answer.count("What decided") == 1
 
 
 def test_what_was_measured_is_what_ships(build: Build) -> None:

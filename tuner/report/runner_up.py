@@ -29,12 +29,14 @@ class RunnerUp:
 def runners_up(report: ReportInput) -> tuple[RunnerUp, ...]:
     """Candidates that were confirmed or judged and not proposed, then the best trial beside them.
 
-    Where nothing is proposed, the configuration that the report is about is not listed again.
+    Where nothing is proposed, the configuration that the report is about is not listed again; the baseline, which
+    stands for "no candidate at all", never is.
     """
     subject = subject_of(report)
     subject_trial = subject.candidate_trial.number if subject.candidate_trial else None
-    others = [each for each in report.candidates if each.trial != subject_trial and each != subject.candidate]
     trials = {trial.number: trial for trial in report.trials}
+    rivals = [each for each in report.candidates if trials[each.trial].workload != report.baseline]
+    others = [each for each in rivals if each.trial != subject_trial and each != subject.candidate]
     rows = [_candidate(report, each, trials[each.trial]) for each in others]
     known = {each.trial for each in others}
     next_best = _next_best(report, subject_trial, known)
