@@ -86,6 +86,42 @@ def test_a_group_without_a_quota_is_not_throttled_and_says_nothing(tmp_path: Pat
     assert MachineTree(tmp_path).counts_throttling()
 
 
+@pytest.mark.parametrize(
+    ("groups", "files"),
+    [
+        ("0::/\n", {"cpu.max": "150000 100000", "memory.max": "4294967296"}),
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000", "a/b/memory.max": "4294967296"}),
+        ("0::/a/b\n", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "900000 100000", "memory.max": "4294967296"}),
+        (
+            "2:cpu,cpuacct:/x\n3:memory:/x\n0::/\n",
+            {
+                "cpu,cpuacct/x/cpu.cfs_quota_us": "150000",
+                "cpu,cpuacct/x/cpu.cfs_period_us": "100000",
+                "cpu,cpuacct/cpu.cfs_quota_us": "-1",
+                "cpu,cpuacct/cpu.cfs_period_us": "100000",
+                "memory/x/memory.limit_in_bytes": "4294967296",
+                "memory/memory.limit_in_bytes": "9223372036854771712",
+            },
+        ),
+    ],
+)
+def test_the_tightest_group_around_limits_this_process(tmp_path: Path, groups: str, files: dict[str, str]) -> None:
+    put(tmp_path, "proc/self/cgroup", groups)
+    for name, text in files.items():
+        put(tmp_path, f"sys/fs/cgroup/{name}", text + "\n")
+    assert MachineTree(tmp_path).cpu_quota() == 1.5
+    assert MachineTree(tmp_path).memory_limit() == 4 * 2**30
+
+
+@pytest.mark.parametrize("text", ["max 100000", "max", "", "0 0", "-1 100000", "1 2 3", "\0"])
+def test_no_quota_is_no_limit(tmp_path: Path, text: str) -> None:
+    put(tmp_path, "proc/self/cgroup", "0::/\n")
+    put(tmp_path, "sys/fs/cgroup/cpu.max", text)
+    put(tmp_path, "sys/fs/cgroup/memory.max", "max\n")
+    assert MachineTree(tmp_path).cpu_quota() is None
+    assert MachineTree(tmp_path).memory_limit() is None
+
+
 def test_a_group_cannot_lead_out_of_its_tree(tmp_path: Path) -> None:
     put(tmp_path, "proc/self/cgroup", "0::/../../../secret\n")
     put(tmp_path, "secret/cpu.stat", QUOTA.format(periods=1, throttled=1))

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import psutil
 import pynvml
 
+from tuner.trial.machine_tree import MachineTree
 from tuner.value import Value
 
 __all__ = ["Gpu", "GpuInventory", "Hardware", "MigInstance", "Nvml", "survey", "survey_gpus"]
 
-_CGROUP = Path("/sys/fs/cgroup")
 _MIG_NAME = re.compile(r"\bMIG (\S+)$")
 
 
@@ -76,13 +76,14 @@ class Nvml(Protocol):
 
 
 def survey(nvml: Nvml = pynvml) -> Hardware:
-    """Look at this machine, through a container's limits where it is one."""
-    limit = _memory_limit()
+    """Look at this machine, through the limits of the control groups around this process."""
+    tree = MachineTree()
+    limit = tree.memory_limit()
     memory = int(psutil.virtual_memory().total)
     return Hardware(
         cpu_model=_cpu_model(),
         cpus=tuple(sorted(os.sched_getaffinity(0))),
-        cpu_quota=_cpu_quota(),
+        cpu_quota=tree.cpu_quota(),
         memory=memory if limit is None else min(memory, limit),
         gpus=survey_gpus(nvml),
     )
@@ -179,28 +180,3 @@ def _cpu_model() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, os.uname().machine)
-
-
-def _number(file: str) -> float | None:
-    """What one file of the control group says that a container sees as its root; ``None`` without a limit."""
-    try:
-        return float((_CGROUP / file).read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def _memory_limit() -> int | None:
-    for file in ("memory.max", "memory/memory.limit_in_bytes"):
-        limit = _number(file)
-        if limit is not None:
-            return int(limit)
-    return None
-
-
-def _cpu_quota() -> float | None:
-    """Cores that the container's quota is worth; ``None`` without one (cgroup v2 says ``max``, v1 says -1)."""
-    try:
-        quota, period = map(float, (_CGROUP / "cpu.max").read_text().split())
-    except (OSError, ValueError):
-        quota, period = _number("cpu/cpu.cfs_quota_us") or 0.0, _number("cpu/cpu.cfs_period_us") or 0.0
-    return quota / period if quota > 0 and period > 0 else None

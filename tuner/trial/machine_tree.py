@@ -57,7 +57,7 @@ class MachineTree:
 
     def throttling(self) -> Throttling | None:
         """Of the innermost control group with a quota around this process, of either version; ``None`` without one."""
-        for folder in self._cpu_groups():
+        for folder in self._groups("cpu"):
             found = dict(_pairs(self._lines(f"{folder}/cpu.stat")))
             if "nr_periods" in found and "nr_throttled" in found and found["nr_periods"] > 0:
                 return Throttling(found["nr_periods"], found["nr_throttled"])
@@ -65,7 +65,7 @@ class MachineTree:
 
     def counts_throttling(self) -> bool:
         """Whether a control group of this process counts throttled periods, be there a quota or not."""
-        return any("nr_throttled" in dict(_pairs(self._lines(f"{folder}/cpu.stat"))) for folder in self._cpu_groups())
+        return any("nr_throttled" in dict(_pairs(self._lines(f"{folder}/cpu.stat"))) for folder in self._groups("cpu"))
 
     def frequency(self, cpus: Iterable[int]) -> float | None:
         """Mean clock of these CPUs in Hz; ``None`` where it does not show (most virtual machines)."""
@@ -74,16 +74,35 @@ class MachineTree:
         found = [kilohertz for lines in read if lines and (kilohertz := _whole(lines[0]))]
         return 1000 * sum(found) / len(found) if found else None
 
-    def _cpu_groups(self) -> Iterator[str]:
-        """Folders of the control groups that this process is in, innermost first; version 2, then version 1."""
+    def cpu_quota(self) -> float | None:
+        """Cores that the tightest control group around this process allows; ``None`` without a quota."""
+        found = [quota for folder in self._groups("cpu") if (quota := self._quota(folder)) is not None]
+        return min(found, default=None)
+
+    def memory_limit(self) -> int | None:
+        """Bytes that the tightest control group around this process allows; ``None`` without a limit."""
+        files = ("memory.max", "memory.limit_in_bytes")
+        read = (self._lines(f"{folder}/{file}") for folder in self._groups("memory") for file in files)
+        return min((limit for lines in read if lines and (limit := _whole(lines[0])) is not None), default=None)
+
+    def _quota(self, folder: str) -> float | None:
+        """Version 2 says ``max`` without a quota, version 1 says -1: neither is a number here."""
+        both = (self._lines(f"{folder}/cpu.max") or [""])[0].split()
+        if len(both) != 2:
+            both = [(self._lines(f"{folder}/cpu.cfs_{name}_us") or [""])[0] for name in ("quota", "period")]
+        quota, period = map(_whole, both)
+        return quota / period if quota and period else None
+
+    def _groups(self, controller: str) -> Iterator[str]:
+        """Folders of the control groups around this process, innermost first; version 2 and version 1."""
         for line in self._lines("proc/self/cgroup"):
             number, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
             if number == "0" and not controllers:
                 for mount in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
                     yield from _up(mount, path)
-            elif "cpu" in controllers.split(","):
-                for name in (controllers, "cpu", "cpu,cpuacct"):
+            elif controller in controllers.split(","):
+                for name in dict.fromkeys((controllers, controller)):
                     yield from _up(f"sys/fs/cgroup/{name}", path)
 
     def _lines(self, name: str) -> list[str]:
