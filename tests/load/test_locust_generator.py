@@ -130,6 +130,14 @@ def test_the_worker_runs_where_it_is_told(serve: Serve, plan: Plan) -> None:
         assert psutil.Process(generator.pid).cpu_affinity() == [core]
 
 
+def test_the_worker_is_as_urgent_among_sessions_as_among_processes(locust: LocustGenerator) -> None:
+    """Where Linux groups processes by session, niceness says nothing to processes of other sessions."""
+    group = Path(f"/proc/{locust.pid}/autogroup")
+    if not group.exists() or " nice " not in (told := group.read_text()):
+        return
+    assert int(told.split()[-1]) == psutil.Process(locust.pid).nice()
+
+
 def test_a_killed_worker_is_temporary_and_replaced(serve: Serve, plan: Plan) -> None:
     with LocustGenerator() as generator:
         first = generator.pid

@@ -15,6 +15,7 @@ import os
 import resource
 import select
 import sys
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -104,6 +105,9 @@ def _settle(cpus: str) -> None:
         os.sched_setaffinity(0, {int(cpu) for cpu in cpus.split(",")})
     with contextlib.suppress(PermissionError):  # on a machine where others run too, it is less late with it
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+    with contextlib.suppress(OSError):  # most kernels share cores among sessions first, by the niceness of each
+        if os.getsid(0) == os.getpid():
+            Path("/proc/self/autogroup").write_text(f"{PRIORITY}")
     ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
