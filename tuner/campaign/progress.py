@@ -101,6 +101,16 @@ class Progress:
         return MappingProxyType({number: each for each in self.checks if each.change for number in each.trials})
 
     @property
+    def measured_steps(self) -> Mapping[str, float]:
+        """Seconds of the finished steps that measure; what follows them does not change this.
+
+        A killed process leaves no time of its step behind, but what its servers took is in the ledger.
+        """
+        blocks = sum(event.seconds for events in self.blocks.values() for event in events)
+        least = {"search": sum(trial.ended - trial.started for trial in self.trials.values()), "confirm": blocks}
+        return {name: max(seconds, least[name]) for name, seconds in self.steps.items() if name in least}
+
+    @property
     def carried(self) -> bool:
         """Whether a branch with a pull request carries the report and the chain."""
         return any(change.state in ("pushed", "opened", "updated", "unchanged") for change in self.pull_request)

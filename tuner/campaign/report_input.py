@@ -66,7 +66,7 @@ def report_input(session: Session) -> ReportInput:
         changes=changes_of(inputs, proposed.assignment) if proposed else (),
         diff=inputs.manifest.diff(manifest) if manifest else "",
         shipped=Shipped(workload=manifest.workload.digest, image=manifest.workload.image) if manifest else None,
-        phases=tuple(Phase(name=name, seconds=seconds) for name, seconds in session.measured_steps().items()),
+        phases=tuple(Phase(name=name, seconds=seconds) for name, seconds in session.progress.measured_steps.items()),
         effort=_effort(session),
         stability=_stability(session.progress),
         audit=_audit(session),
@@ -156,7 +156,7 @@ def _effort(session: Session) -> Effort:
         money += hourly.amount * Decimal(repr(seconds / 3600))
     return Effort(
         trials=len(session.progress.trials),
-        elapsed=sum(session.measured_steps().values()),
+        elapsed=sum(session.progress.measured_steps.values()),
         core_hours=hours,
         money=Money(amount=round(money, 6), currency=prices.currency),
     )

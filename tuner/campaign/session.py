@@ -94,10 +94,6 @@ class Session:
         capacities = [capacity_of(self.baseline_trial), capacity_of(self.progress.trials[candidate])]
         return shared_rate(spec.objective.rate, spec.load.expected, capacities)
 
-    def measured_steps(self) -> dict[str, float]:
-        """Seconds of the steps that measure; what follows them must not change the report."""
-        return {name: seconds for name, seconds in self.progress.steps.items() if name in ("search", "confirm")}
-
     def server_seconds(self) -> Iterator[tuple[Assignment, float]]:
         """Each server that ran: its configuration and for how long."""
         for trial in self.progress.trials.values():
