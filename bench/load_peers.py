@@ -6,7 +6,8 @@ source (src/inference_profiler.h and .cc): at each rate, windows follow each oth
 last three differ by 10 % at most, or one of the three was over the threshold, ten windows at most; a rate whose
 latency alone would not settle counts as stable, and its three windows are put together; then the latency decides, in
 whole milliseconds. Start and end of the range are measured first, and the search ends at once where the first fails or
-the last holds. Windows are taken as the documented 5 s; the source waits 1.2 times as long (``WAITED``).
+the last holds. Windows are taken as the documented 5 s; the source waits 1.2
+times as long, so that the real tool takes a fifth more time than is counted here.
 
 ``sweep`` goes up in steps of 5 %, 10 s each, to the first rate whose percentile is over the bound.
 """
@@ -22,12 +23,11 @@ import numpy.typing as npt
 from bench.load_servers import Case
 from tuner.load.simulated import SimulatedGenerator
 
-__all__ = ["WAITED", "Found", "perf_analyzer", "sweep"]
+__all__ = ["Found", "perf_analyzer", "sweep"]
 
 Floats = npt.NDArray[np.float64]
 
 WINDOW, WINDOWS, STABILITY, MOST_WINDOWS = 5.0, 3, 0.10, 10
-WAITED = 1.2
 STEP, STEP_SECONDS = 1.05, 10.0
 RANGE = (0.55, 0.85)
 """Share of the true capacity at which a peer's range begins, drawn for each run; it ends at twice that. This is what a
@@ -77,8 +77,8 @@ class _Tool:
         return times[times < seconds]
 
     def percentile(self, latency: Floats) -> float:
-        """The value at the rank that the tool takes."""
-        rank = min(int(self.case.percentile / 100 * len(latency)), len(latency) - 1)
+        """The value at the rank that perf_analyzer takes."""
+        rank = int(self.case.percentile / 100 * (len(latency) - 1) + 0.5)
         return float(np.partition(latency, rank)[rank])
 
 
