@@ -1,13 +1,13 @@
 """The rules by which others find a capacity, as tools that measure the same simulated servers.
 
-``PerfAnalyzer`` is NVIDIA's perf_analyzer with a request rate, ``--async --request-distribution poisson
+``perf_analyzer`` is NVIDIA's perf_analyzer with a request rate, ``--async --request-distribution poisson
 --percentile P --latency-threshold MS --binary-search --request-rate-range START:END:STEP`` and its defaults, after its
 source (src/inference_profiler.h and .cc): at each rate, windows follow each other until throughput and latency of the
 last three differ by 10 % at most, or one of the three was over the threshold, ten windows at most; a rate whose
 latency alone would not settle counts as stable, and its three windows are put together; then the latency decides, in
 whole milliseconds. Start and end of the range are measured first, and the search ends at once where the first fails or
-the last holds. Windows are taken as the documented 5 s; the source waits 1.2
-times as long, so that the real tool takes a fifth more time than is counted here.
+the last holds. Windows are taken as the documented 5 s; the source waits 1.2 times as long, so that the real tool takes
+a fifth more time than is counted here.
 
 ``sweep`` goes up in steps of 5 %, 10 s each, to the first rate whose percentile is over the bound.
 """
