@@ -13,7 +13,7 @@ from tuner.measurement.course import measure, remeasure
 from tuner.measurement.model import Measurement
 from tuner.spec.model import Load, Search, Slo
 
-SEEDS = 30
+SEEDS = 20
 QUEUES = {
     "M/D/1 at 1,000/s": SimulatedServer(service=0.001, overhead=0.0005),
     "M/D/1 at 350/s": SimulatedServer(service=1 / 350, overhead=0.001),
@@ -52,11 +52,9 @@ def test_the_interval_holds_the_true_capacity(
 
     measured = [once(seed) for seed in range(SEEDS)]
     found = [measurement.capacity for measurement in measured if measurement.capacity is not None]
-    assert len(found) >= 0.9 * SEEDS
-    assert sum(capacity.rate.low <= true <= capacity.rate.high for capacity in found) >= 0.85 * len(found)
+    assert len(found) == SEEDS
+    assert sum(capacity.rate.low <= true <= capacity.rate.high for capacity in found) >= SEEDS - 1
     errors = [math.log(capacity.rate.value / true) for capacity in found]
     assert math.sqrt(sum(error**2 for error in errors) / len(errors)) < 0.06
-    assert all(capacity.rate.low <= capacity.rate.value <= capacity.rate.high for capacity in found)
-    assert all((capacity.certified or 0) < 1.12 * true for capacity in found)
-    assert sum((capacity.certified or 0) > 1.05 * true for capacity in found) <= 0.2 * len(found)
-    assert sum(measurement.elapsed for measurement in measured) / SEEDS < 22
+    assert all(capacity.certified == capacity.rate.low <= capacity.rate.value for capacity in found)
+    assert sum(measurement.elapsed for measurement in measured) / SEEDS < (20 if known else 35)

@@ -54,8 +54,8 @@ def test_a_measurement_tells_what_it_saw(course: Measure) -> None:
     assert measurement.unloaded["p50"] == pytest.approx(0.0015, rel=0.01)
     assert measurement.reason == ""
     assert measurement.doubt is None
-    assert 0 < measurement.warm_up < measurement.elapsed < 15
-    assert {point.judgement for point in measurement.curve} >= {Judgement.PASS, Judgement.FAIL}
+    assert 0 < measurement.warm_up < measurement.elapsed < 40
+    assert Judgement.FAIL in {point.judgement for point in measurement.curve}
     assert measurement.at_rate is not None
     assert (measurement.at_rate.rate, measurement.at_rate.judgement) == (500.0, Judgement.PASS)
     assert measurement.failures is not None
@@ -84,7 +84,7 @@ def test_a_known_capacity_takes_less(course: Measure) -> None:
     assert block.capacity is not None
     assert len(block.curve) <= len(whole.curve)
     assert block.unloaded == {}
-    assert block.elapsed < 10
+    assert block.elapsed < 0.6 * whole.elapsed
 
 
 def test_an_slo_tighter_than_the_unloaded_latency_ends_at_once(course: Measure) -> None:

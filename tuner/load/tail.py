@@ -29,16 +29,18 @@ UPPER = 0.12
 """The share of requests from which the tail is learnt."""
 COUNTED = 0.4
 """Where more than this part of ``UPPER`` is over the bound, exceedances are counted."""
-FEW, EXCESS = 10, 1.0
-"""They are counted too where they are at least so many, and e times as many as the tail would have."""
+FEW, EXCESS = 20, 0.4
+"""They are counted too where they are at least so many, and half as many again as the tail would have."""
 BLOCKS = (32, 16, 8)
 SHORTEST = 8
 """Requests in a block at least."""
 LEAST = 64
 """Requests without which there is no estimate."""
-SKEW = 0.25
+SKEW = 0.5
 """Part of the variance added to the logarithm: the logarithm of an estimate lies below that of its mean, by half of
 the variance where the estimate is log-normal; by this part, set by simulation, the capacities come out unbiased."""
+NONE = 2.5
+"""Standard error of the logarithm of a share of which nothing was seen, about half a request."""
 LOWEST = -25.0
 """Natural logarithm of the smallest share that is told apart from none."""
 
@@ -46,10 +48,19 @@ Floats = npt.NDArray[np.float64]
 
 
 class Tail(Value):
-    """Natural logarithm of the share of requests over a bound, failures included, and its standard error."""
+    """Natural logarithm of the share of requests over a bound, failures included, and its standard error.
+
+    ``none``: nothing of the share was seen, it is just small: the logarithm is that of half an independent request.
+    """
 
     log_share: float
     error: float
+    none: bool = False
+
+    @property
+    def independent(self) -> float:
+        """Independent requests of which none was over the bound."""
+        return 0.5 * math.exp(-self.log_share) if self.none else 0.0
 
 
 class Throughput(Value):
@@ -89,13 +100,13 @@ def throughput(answered: Floats) -> Throughput | None:
     if len(gaps) < LEAST or not gaps.sum() > 0:
         return None
     mean = float(gaps.mean())
-    return Throughput(rate=1 / mean, error=_error(gaps / mean))
+    return Throughput(rate=1 / mean, error=_error(gaps / mean, BLOCKS[-1:]))  # answers of a batch come at once
 
 
 def _counted(over: npt.NDArray[np.bool_]) -> Tail:
     share = float(over.mean())
-    if not share:  # none: about what half a request would be
-        return Tail(log_share=math.log(0.5 / len(over)), error=1.0)
+    if not share:
+        return _none(len(over))
     error = _error(over / share)
     return _tail(math.log(share), error)
 
@@ -109,17 +120,25 @@ def _extrapolated(bound: float, latency: Floats, lost: float) -> Tail | None:
     above = latency > level
     share = float(above.mean())
     if not share:  # a constant latency, below the bound
-        return Tail(log_share=math.log(max(0.5 / len(latency), lost)), error=1.0)
+        return _none(len(latency))
     beyond = np.where(above, latency - level, 0.0)
     excess = float(beyond.mean()) / share
     distance = (bound - level) / excess
     # How each request moves the logarithm of the share (its influence function).
     influence = (above + distance * (beyond / excess - above)) / share
-    error = _error(influence)
-    tail = _tail(math.log(share) - distance, error)
+    tail = _tail(math.log(share) - distance, _error(influence))
+    if not (latency > bound).any():
+        independent = (1 - share) / share / max(_error(above / share), 1e-9) ** 2
+        none = _none(min(independent, len(latency)))
+        tail = min(tail, none, key=lambda told: told.log_share + 2 * told.error)
     if not lost:
         return tail
     return Tail(log_share=math.log(math.exp(tail.log_share) * (1 - lost) + lost), error=tail.error)
+
+
+def _none(requests: float) -> Tail:
+    """What is known where none of so many independent requests was over the bound."""
+    return Tail(log_share=math.log(0.5 / max(requests, 1.0)), error=NONE, none=True)
 
 
 def _tail(log_share: float, error: float) -> Tail:
@@ -127,10 +146,10 @@ def _tail(log_share: float, error: float) -> Tail:
     return Tail(log_share=min(max(raised, LOWEST), 0.0), error=error)
 
 
-def _error(influence: Floats) -> float:
+def _error(influence: Floats, lengths: tuple[int, ...] = BLOCKS) -> float:
     """Standard error of the mean of a correlated series."""
     worst = 0.0
-    for blocks in BLOCKS:
+    for blocks in lengths:
         length = len(influence) // blocks
         if length < SHORTEST and blocks != BLOCKS[-1]:
             continue

@@ -15,30 +15,33 @@ from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.load.arrivals import Arrivals
 from tuner.load.protocol import LoadGenerator, LoadResult
 from tuner.load.trace import arrivals_of
-from tuner.measurement.capacity import CapacitySearch, Probe, Purpose
+from tuner.measurement.capacity import CapacitySearch, Probe
 from tuner.measurement.latency import percentile
 from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
 from tuner.measurement.probe import Prober
+from tuner.measurement.steady import steady_from
 from tuner.measurement.verdict import Limits
 from tuner.spec.model import Load, Search, Slo
 
 __all__ = ["measure", "remeasure"]
 
-OVER: dict[Purpose, int] = {"narrow": 2, "confirm": 10}
-"""Requests over the bound with which a probe still passes; the more, the more requests it takes and the surer it is
-to tell a rate that just holds from one that just does not."""
-SCOUT = 0.3
-SCOUT_COUNT = 30
+SCOUT, SCOUT_COUNT = 0.6, 100
+"""Seconds of a scout, and the requests that it takes at least, within the longest load."""
+FIRST_SHARE = 0.5
+"""The first look around the capacity takes this share of the longest load."""
+LOOKS = 8
+"""Loads of one search that may be taken for a pass: each is judged at its part of what confidence leaves."""
+BLOCK_LOADS = 2
+"""Judged loads where the capacity is about known."""
 REFUSED = (Judgement.FAIL, Judgement.INVALID)
 FIRST_COUNT, FIRST_RATE = 10, 40.0
 SETTLE = 0.4
-"""Seconds of one round of warm-up load, and by how much a round must be faster than the last for another one."""
-SETTLED = 0.85
-ROUNDS = 4
+"""Seconds of one round of warm-up load."""
+ROUNDS, LEAST_ROUNDS = 6, 2
 UNLOADED, UNLOADED_COUNT, UNLOADED_RATE = 0.8, 40, 100.0
 GUESS = 0.8
 """The rate tried first where nothing is known: the share of a server that answers one request at a time."""
-BEYOND = 1.4
+BEYOND = 1.5
 """The first scout goes this far beyond a capacity that is known or expected, so that the server falls behind."""
 
 
@@ -78,7 +81,8 @@ def measure(
         return _refused(prober, warm_up, unloaded)
     start = BEYOND * start_rate if start_rate else GUESS / unloaded.latency["p50"]
     hunt = _hunt(
-        prober, CapacitySearch(start, precision=search.precision, floor=prober.floor, unloaded=unloaded.pressure)
+        prober,
+        CapacitySearch(start, precision=search.precision, confidence=slo.confidence, floor=prober.floor),
     )
     return _measurement(prober, hunt, warm_up, at_rate, unloaded.latency)
 
@@ -106,7 +110,15 @@ def remeasure(
     _settle(prober, 0.7 * capacity)
     warm_up = prober.elapsed
     hunt = _hunt(
-        prober, CapacitySearch(BEYOND * capacity, precision=search.precision, likely=capacity, floor=prober.floor)
+        prober,
+        CapacitySearch(
+            BEYOND * capacity,
+            precision=search.precision,
+            confidence=slo.confidence,
+            likely=capacity,
+            floor=prober.floor,
+            loads=BLOCK_LOADS,
+        ),
     )
     return _measurement(prober, hunt, warm_up, at_rate, {})
 
@@ -152,18 +164,16 @@ def _first(prober: Prober) -> LoadResult:
 
 
 def _settle(prober: Prober, rate: float) -> None:
-    """Load until it no longer makes the server faster."""
-    before = float("inf")
-    results = []
-    for _ in range(ROUNDS):
+    """Load until the latency is steady: the last round is no different from what came before it."""
+    results: list[LoadResult] = []
+    steady = False
+    while len(results) < ROUNDS and not (steady and len(results) >= LEAST_ROUNDS):
         result = prober.send(rate, max(int(rate * SETTLE), 1), hopeless=True)
         results.append(result)
-        median = percentile(result.histogram, 50)
         if result.ended_early:
             rate /= 2
-        elif median > SETTLED * before:
-            break
-        before = median
+        windows = [window.latency for told in results for window in told.windows if window.scheduled]
+        steady = not result.ended_early and steady_from(windows) <= len(windows) / 2 - 1
     prober.learn(results)
 
 
@@ -211,8 +221,9 @@ def _hunt(prober: Prober, search: CapacitySearch) -> _Hunt:
 
 def _probe(prober: Prober, probe: Probe) -> LoadPoint:
     if probe.purpose != "scout":
-        return prober.probe(probe.rate, OVER[probe.purpose])
-    return prober.point(probe.rate, prober.send(probe.rate, max(round(probe.rate * SCOUT), SCOUT_COUNT)))
+        return prober.probe(probe.rate, FIRST_SHARE if probe.purpose == "first" else 1.0, LOOKS)
+    count = max(round(probe.rate * SCOUT), min(SCOUT_COUNT, int(probe.rate * prober.longest)), FIRST_COUNT)
+    return prober.point(probe.rate, prober.send(probe.rate, count))
 
 
 def _recover(prober: Prober) -> None:
@@ -226,7 +237,7 @@ def _recover(prober: Prober) -> None:
 def _measurement(
     prober: Prober, hunt: _Hunt, warm_up: float, at_rate: float | None, unloaded: dict[str, float]
 ) -> Measurement:
-    stated = None if at_rate is None else prober.probe(at_rate, OVER["confirm"])
+    stated = None if at_rate is None else prober.probe(at_rate)
     doubt = hunt.doubt
     if doubt is None and stated is not None and stated.judgement is Judgement.INVALID:
         doubt = stated.reason
@@ -253,8 +264,9 @@ def _why_none(prober: Prober, hunt: _Hunt) -> str:
 
 
 def _failures(hunt: _Hunt, confidence: float) -> Interval | None:
-    """Share of failed requests in all loads that passed, with its Clopper-Pearson upper limit."""
-    passed = [point.result for point in hunt.points if point.judgement is Judgement.PASS]
+    """Share of failed requests in all loads up to the capacity, with its Clopper-Pearson upper limit."""
+    most = hunt.capacity.rate.high if hunt.capacity else 0.0
+    passed = [point.result for point in hunt.points if point.rate <= most and not point.result.ended_early]
     scheduled, failed = sum(result.scheduled for result in passed), sum(result.failures for result in passed)
     if not scheduled:
         return None

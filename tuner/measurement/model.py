@@ -44,12 +44,20 @@ class LoadPoint(Value):
     result: LoadResult
     pressure: float = 0.0
     """The largest ratio of a latency to its bound; above 1 where a bound is missed."""
+    excess: float = 0.0
+    """ln(share of requests over a bound / share allowed) of the bound where it is largest: 0 at the capacity."""
+    error: float = 1.0
+    """Standard error of the excess, which knows that requests come late in bursts."""
+    allowed: float = 0.01
+    """The share of requests that may be over that bound."""
+    none: bool = False
+    """Nothing was seen of that share: the excess is that of half an independent request."""
 
 
 class Capacity(Value):
-    """The largest rate (requests per second) that met the SLO, between the last pass and the first failure.
+    """The largest rate (requests per second) within the SLO, with its interval at the SLO's confidence.
 
-    ``certified`` is the largest rate that passed, twice; ``rate.value`` is where latency is thought to pass its bound.
+    ``certified`` is the rate that the server holds with that confidence at least: the interval's lower end.
     """
 
     rate: Interval

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tuner.engine.protocol import Endpoint, HttpRequest
@@ -11,7 +12,7 @@ from tuner.load.arrivals import Arrivals
 from tuner.load.protocol import LoadGenerator, LoadPlan, LoadResult
 from tuner.measurement.latency import name_of, percentile, percentiles
 from tuner.measurement.model import LoadPoint
-from tuner.measurement.verdict import Limits, hopeless_failures, judge, needed, refuting
+from tuner.measurement.verdict import Limits, hopeless_failures, hopeless_over, judge, needed
 from tuner.spec.model import Load
 
 __all__ = ["Prober"]
@@ -19,10 +20,8 @@ __all__ = ["Prober"]
 SHOWN = (50.0, 90.0, 95.0, 99.0)
 SAME_LENGTH = 20
 """Answers that must all have had one length before another length counts as a failure."""
-BOUNDS = 8.0
-"""A probe lasts this many times the largest bound, or as long as it may: in less, a queue that grows looks fine."""
-LEAD = 0.2
-"""Seconds of each probe's load before anything counts, or a tenth of its duration where that is less."""
+LEAD, LONGEST_LEAD = 0.2, 2.0
+"""Share of each probe's duration that is load before anything counts, and the seconds it takes at most."""
 
 
 @dataclass(slots=True)
@@ -54,12 +53,11 @@ class Prober:
         """Requests that certify every bound with that many over it."""
         return max(needed(over, percent, self.limits.confidence) for percent, _ in self.limits.bounds)
 
-    def probe(self, rate: float, over: int) -> LoadPoint:
-        """Load at the rate, with requests for a pass with ``over`` of them over a bound, or what the time allows."""
-        least = rate * BOUNDS * max(bound for _, bound in self.limits.bounds)
-        wanted = max(self.certifying(over), round(least))
-        count = min(wanted, max(int(rate * self.longest * (1 + 1e-9)), 1))
-        return self.point(rate, self.send(rate, count, lead=min(LEAD, 0.1 * count / rate), hopeless=True))
+    def probe(self, rate: float, share: float = 1.0, looks: int = 1) -> LoadPoint:
+        """Load at the rate for that share of the longest load, one of so many that are looked at."""
+        duration = share * self.longest
+        count = max(int(rate * duration * (1 + 1e-9)), 1)
+        return self.point(rate, self.send(rate, count, lead=min(LEAD * duration, LONGEST_LEAD), hopeless=True), looks)
 
     def send(
         self, rate: float, count: int, *, lead: float = 0.0, hopeless: bool = False, constant: bool = False
@@ -77,7 +75,7 @@ class Prober:
             timeout=self.load.timeout,
             bounds=limits.bounds,
             lead=lead,
-            hopeless_after=tuple(refuting(count, percent, limits.confidence) - 1 for percent, _ in limits.bounds)
+            hopeless_after=tuple(hopeless_over(count, rate, *bound, limits) for bound in limits.bounds)
             if hopeless
             else None,
             hopeless_failures=hopeless_failures(count, limits) if hopeless else None,
@@ -99,10 +97,11 @@ class Prober:
                 request.expecting(length) if request.answer_bytes is None else request for request in self.requests
             )
 
-    def point(self, rate: float, result: LoadResult) -> LoadPoint:
-        """The point of the curve that a load makes."""
-        verdict = judge(result, self.limits)
+    def point(self, rate: float, result: LoadResult, looks: int = 1) -> LoadPoint:
+        """The point of the curve that a load makes, one of so many that are looked at."""
+        verdict = judge(result, self.limits, looks)
         latency = percentiles(result.histogram, (*SHOWN, *(percent for percent, _ in self.limits.bounds)))
+        excess, error, allowed, none = max(_excesses(result, self.limits))
         return LoadPoint(
             rate=rate,
             judgement=verdict.judgement,
@@ -111,4 +110,20 @@ class Prober:
             lateness_p99=percentile(result.lateness, 99),
             result=result,
             pressure=max(latency.get(name_of(percent), 0.0) / bound for percent, bound in self.limits.bounds),
+            excess=excess,
+            error=error,
+            allowed=allowed,
+            none=none,
         )
+
+
+def _excesses(result: LoadResult, limits: Limits) -> Iterator[tuple[float, float, float, bool]]:
+    """(Excess, error, share allowed, none seen) by bound; by mere counts where requests are too few for a tail."""
+    for place, (percent, _) in enumerate(limits.bounds):
+        allowed, over = 1 - percent / 100, result.over[place]
+        if result.tails:
+            tail = result.tails[place]
+            yield tail.log_share - math.log(allowed), tail.error, allowed, tail.none
+        else:
+            share = max(over, 0.5) / max(result.scheduled, 1)
+            yield math.log(share / allowed), 1 / math.sqrt(max(over, 0.5)), allowed, not over

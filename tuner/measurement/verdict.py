@@ -1,11 +1,16 @@
 """Does one load meet the SLO? Certified, refuted, or not to be told from so few requests.
 
-The rule is MLPerf's early stopping (MLPerf Inference rules, appendix "Early stopping criterion"): a percentile p is
-certified at confidence c by n requests, t of them over the bound, where a server that just misses p would do so well
-with a probability of at most 1 - c: P(Binomial(n, 1 - p) <= t) <= 1 - c. Each verdict is taken once, at an end that
-was fixed in advance; a load that ends early has only what the whole load would have had too many of already, so its
-refutation holds for the whole load. The rule takes exceedances for independent of each other; those of one queue come
-in bursts, so near the capacity it passes more often than 1 - c. What follows for the capacity is in ``capacity``.
+Two rules have to agree. The first counts: MLPerf's early stopping (MLPerf Inference rules, appendix "Early stopping
+criterion"). A percentile p is certified at confidence c by n requests, t of them over the bound, where a server that
+just misses p would do so well with a probability of at most 1 - c: P(Binomial(n, 1 - p) <= t) <= 1 - c. It takes
+exceedances for independent of each other, and those of one queue come in bursts; so the second rule asks for the share
+over the bound as its tail has it to be below 1 - p by as many of its standard errors as the confidence needs, where the
+error knows of the bursts (``load.tail``). Refuting a percentile needs both as well.
+
+Each verdict is taken once, at an end that was fixed in advance; a load that ends early has only what the whole load
+would have had too many of already, so its refutation holds for the whole load (a curtailed test). Where several looks
+are taken until one passes, as in a capacity search, each gets its part of 1 - c (``looks``), so that a false pass among
+all of them is no more probable than 1 - c.
 """
 
 from __future__ import annotations
@@ -15,20 +20,25 @@ from functools import lru_cache
 from typing import Self
 
 import numpy as np
-from scipy.special import bdtr, bdtrc
+from scipy.special import bdtr, bdtrc, ndtri
 
 from tuner.load.histogram import decode
 from tuner.load.protocol import LoadResult
+from tuner.load.tail import Tail
 from tuner.measurement.model import Judgement
 from tuner.spec.model import Slo
 
-__all__ = ["Limits", "Verdict", "allowed", "judge", "needed", "refuting"]
+__all__ = ["Limits", "Verdict", "allowed", "hopeless_failures", "hopeless_over", "judge", "needed", "refuting"]
 
 LATENESS_SHARE = 0.2
 LEAST_LATENESS = 0.001
 GROWTH, STRAIGHT = 0.02, 0.9
 """Seconds of latency that a second of load adds, and how straight the line has to be, for a queue that grows."""
 LEAST_WINDOWS = 5
+EXTRAPOLATED = 0.25
+"""Error of a tail's logarithm beside what its load shows: no tail is exactly exponential."""
+BURST = 2.0
+"""Seconds, in units of the bound, for which exceedances may come in one burst."""
 WHY_INVALID = "the load generator was the bottleneck"
 
 
@@ -96,13 +106,24 @@ def _refuting(requests: int, share: float, confidence: float) -> int:
     return high
 
 
+def hopeless_over(requests: int, rate: float, percentile: float, bound: float, limits: Limits) -> int:
+    """More requests over the bound (seconds) than this, of that many at the rate, refute it though they come in bursts.
+
+    A burst counts as one request, of as many bursts as there is room for.
+    """
+    burst = max(1.0, min(rate * BURST * bound, requests / LEAST_WINDOWS))
+    return round(burst * refuting(round(requests / burst), percentile, limits.confidence)) - 1
+
+
 def hopeless_failures(requests: int, limits: Limits) -> int:
     """More failures than this, of that many requests, refute the error rate."""
     return _refuting(requests, limits.error_rate, limits.confidence) - 1
 
 
-def judge(result: LoadResult, limits: Limits) -> Verdict:
-    """Judge one load; the result's ``over`` follows the limits' bounds. See the module for what a verdict claims.
+def judge(result: LoadResult, limits: Limits, looks: int = 1) -> Verdict:
+    """Judge one load, one of so many ``looks``; the result's ``over`` and ``tails`` follow the limits' bounds.
+
+    See the module for what a verdict claims.
 
     The error rate is judged by the share that was seen: certifying a small one as well would need several times the
     requests of a p99. It refutes where failures are significantly too many.
@@ -112,8 +133,10 @@ def judge(result: LoadResult, limits: Limits) -> Verdict:
         said = f"sent its requests {late * 1e3:.1f} ms late (p99, bound {limits.lateness * 1e3:.1f} ms)"
         return Verdict(Judgement.INVALID, f"{WHY_INVALID}: it {said}")
     judged = [_errors(result, limits)]
-    for (percentile, bound), over in zip(limits.bounds, result.over, strict=True):
-        judged.append(_percentile(result, percentile, bound, over, limits.confidence))
+    tails = result.tails or (None,) * len(limits.bounds)
+    confidence = 1 - (1 - limits.confidence) / looks
+    for (percentile, bound), over, tail in zip(limits.bounds, result.over, tails, strict=True):
+        judged.append(_percentile(result, percentile, bound, over, tail, confidence))
     for judgement in (Judgement.FAIL, Judgement.UNDECIDED):
         for verdict in judged:
             if verdict.judgement is judgement:
@@ -150,16 +173,36 @@ def _errors(result: LoadResult, limits: Limits) -> Verdict:
     return Verdict(Judgement.PASS, reason)
 
 
-def _percentile(result: LoadResult, percentile: float, bound: float, over: int, confidence: float) -> Verdict:
+def _percentile(
+    result: LoadResult, percentile: float, bound: float, over: int, tail: Tail | None, confidence: float
+) -> Verdict:
     name = f"p{percentile:g} <= {bound * 1e3:g} ms"
     seen = f"{over} of {result.scheduled} requests over"
+    sure = _deviations(tail, percentile)
+    needs = float(ndtri(confidence))
     if over >= refuting(result.planned, percentile, confidence):
-        return Verdict(Judgement.FAIL, f"{name} refuted: {seen}")
+        if sure is None or sure <= -needs or result.ended_early:
+            return Verdict(Judgement.FAIL, f"{name} refuted: {seen}")
+        return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, but in few bursts")
     most = allowed(result.planned, percentile, confidence)
     if most is None:
         least = needed(0, percentile, confidence)
         what = f"{name} cannot be told from {result.planned} requests: {confidence:.4g} confidence needs {least}"
         return Verdict(Judgement.UNDECIDED, what)
-    if over <= most:
-        return Verdict(Judgement.PASS, f"{name} certified: {seen}, {most} may be")
-    return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, {most} certify it")
+    if over > most:
+        return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, {most} certify it")
+    least = needed(0, percentile, confidence)
+    if tail is not None and tail.none and tail.independent < least:
+        what = f"they are worth {tail.independent:.0f} independent ones, {least} certify it"
+        return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, {what}")
+    if sure is not None and sure < needs:
+        what = f"its tail is {sure:.1f} standard errors below, {needs:.1f} certify it"
+        return Verdict(Judgement.UNDECIDED, f"{name} undecided: {seen}, {what}")
+    return Verdict(Judgement.PASS, f"{name} certified: {seen}, {most} may be")
+
+
+def _deviations(tail: Tail | None, percentile: float) -> float | None:
+    """By how many standard errors the share over the bound is below the share allowed."""
+    if tail is None or tail.none:
+        return None
+    return float((np.log1p(-percentile / 100) - tail.log_share) / np.hypot(tail.error, EXTRAPOLATED))
