@@ -33,7 +33,6 @@ from tuner.measurement.benchmark import Against, Figure
 __all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parent.parent
-STORE = platformdirs.user_cache_path("tuner") / "bench-load"
 CHUNK = {"ours": 10, "perf_analyzer": 5, "sweep": 20}
 Truths = dict[str, float]
 Rows = dict[tuple[str, Method], dict[int, Row]]
@@ -70,7 +69,6 @@ def _rows(servers: Sequence[str], wanted: dict[Method, int], truths: Truths, job
     stores = {method: _store(method) for method in wanted}
     rows: Rows = {}
     for store in set(stores.values()):
-        store.parent.mkdir(parents=True, exist_ok=True)
         rows.update(_read(store))
     tasks = [
         (server, method, chunk)
@@ -92,13 +90,19 @@ def _rows(servers: Sequence[str], wanted: dict[Method, int], truths: Truths, job
     return rows
 
 
+def _kept_in() -> Path:
+    folder = platformdirs.user_cache_path("tuner") / "bench-load"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _store(method: Method) -> Path:
     """Where the method's rows are kept; a peer's do not depend on how the product measures."""
     bench = [f"bench/load_{name}.py" for name in ("servers", "trials")]
     if method == "ours":
-        return STORE / f"ours-{_digest('tuner/load', 'tuner/measurement', *bench)}.jsonl"
+        return _kept_in() / f"ours-{_digest('tuner/load', 'tuner/measurement', *bench)}.jsonl"
     simulated = [f"tuner/load/{name}.py" for name in ("queues", "simulated")]
-    return STORE / f"peers-{_digest(*simulated, *bench, 'bench/load_peers.py', 'bench/load_truth.py')}.jsonl"
+    return _kept_in() / f"peers-{_digest(*simulated, *bench, 'bench/load_peers.py', 'bench/load_truth.py')}.jsonl"
 
 
 def _measured(server: str, method: Method, seeds: Sequence[int], true: float) -> list[Row]:
@@ -111,20 +115,22 @@ def _chunks(seeds: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 
 def _read(store: Path) -> Rows:
+    """The rows that are kept; a last one that a killed run left half-written is dropped from the file."""
     rows: Rows = {}
-    if store.exists():
-        for line in store.read_text(encoding="utf-8").splitlines():
-            if line.endswith("}"):  # a line that a killed run left half-written is measured again
-                row = Row(**json.loads(line))
-                rows.setdefault((row.server, row.method), {})[row.seed] = row
+    kept = store.read_text(encoding="utf-8") if store.exists() else ""
+    whole = kept[: kept.rfind("\n") + 1]
+    if whole != kept:
+        store.write_text(whole, encoding="utf-8")
+    for line in whole.splitlines():
+        row = Row(**json.loads(line))
+        rows.setdefault((row.server, row.method), {})[row.seed] = row
     return rows
 
 
 def _truths(servers: Sequence[str], jobs: int) -> Truths:
     """The true capacities; each is kept, as those without a formula take up to minutes to find."""
     code = _digest("tuner/load/queues.py", "tuner/load/simulated.py", "bench/load_truth.py")
-    store = STORE / f"truths-{code}.json"
-    store.parent.mkdir(parents=True, exist_ok=True)
+    store = _kept_in() / f"truths-{code}.json"
     kept: dict[str, float] = json.loads(store.read_text()) if store.exists() else {}
     cases = CASES | FURTHER
     missing = [server for server in servers if repr(cases[server]) not in kept]
