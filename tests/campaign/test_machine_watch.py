@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from tuner.campaign import machine
 from tuner.campaign.event import Event, MachineChecked, TrialFinished, event_of
-from tuner.campaign.journal import progress_of
-from tuner.campaign.machine import look, to_repeat
+from tuner.campaign.journal import Journal, progress_of
+from tuner.campaign.machine import MachineWatch, look, to_repeat
+from tuner.campaign.observer import Silent
 from tuner.campaign.progress import Progress
+from tuner.campaign.session import Session
+from tuner.engine.workload import Resources, Workload
+from tuner.errors import TemporaryError
 from tuner.measurement.drift import AGAIN
 from tuner.measurement.model import Capacity, Interval, Measurement
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Failed, FailureKind, Inconclusive, Outcome, Trial
+from tuner.trial.reference import ReferenceLoad, ReferenceRun
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPACITY = Capacity(rate=Interval(value=100.0, low=95.0, high=105.0))
@@ -222,3 +231,108 @@ def test_the_campaigns_that_were_published_before_fold_as_they_did() -> None:
         assert progress.trials
         assert all(trial.outcome is not None for trial in progress.trials.values())
         assert progress.checks or progress.level is None
+
+
+@dataclass
+class Load:
+    """A reference load that says what it is told, or fails."""
+
+    speeds: list[float | None]
+
+    def run(self) -> ReferenceRun:
+        speed = self.speeds.pop(0) if len(self.speeds) > 1 else self.speeds[0]
+        if speed is None:
+            raise TemporaryError("the reference load was killed")
+        return ReferenceRun(speed=exactly(speed), seconds=0.0, cores=1)
+
+
+@dataclass
+class Place:
+    """The part of a backend that the watch asks for."""
+
+    load: Load
+    opened: int = 0
+    closed: int = 0
+
+    @contextmanager
+    def reference(self, _: Resources) -> Iterator[ReferenceLoad]:
+        self.opened += 1
+        try:
+            yield self.load
+        finally:
+            self.closed += 1
+
+
+@dataclass
+class Live:
+    """The part of a session that the watch works with; a whole one needs a repository and a model."""
+
+    journal: Journal
+    inputs: SimpleNamespace
+    backend: Place
+
+    @property
+    def progress(self) -> Progress:
+        return self.journal.progress
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[MachineWatch, Place]]]:
+    """A watch over a real ledger, with a baseline and one trial in it, on a machine of these speeds."""
+    monkeypatch.setattr(machine, "_APART", 0.0)
+    monkeypatch.setattr(machine, "_PATIENCE", 0.0)
+    with Journal.open(tmp_path / "ledger.jsonl", "campaign", Silent()) as journal:
+
+        def make(*speeds: float | None) -> tuple[MachineWatch, Place]:
+            place = Place(Load(list(speeds)))
+            budget = SimpleNamespace(trials=TRIALS)
+            inputs = SimpleNamespace(
+                baseline=Assignment({}),
+                workload=lambda _: Workload(image="example/server:1"),
+                spec=SimpleNamespace(budget=budget),
+            )
+            return MachineWatch(cast("Session", Live(journal, inputs, place))), place
+
+        yield make
+
+
+Watch = Callable[..., tuple[MachineWatch, Place]]
+
+
+def short(number: int) -> TrialFinished:
+    return TrialFinished(trial=trial(number).model_copy(update={"ended": 0.0}))
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_what_the_budget_does_not_allow_is_not_repeated_and_counts(watch: Watch, allowed: bool) -> None:
+    watched, _ = watch(1000.0, 1000.0, 1000.0, 400.0)
+    watched.check(lambda _: True)
+    watched.session.journal.record(short(0))
+    watched.check(lambda _: allowed)
+    progress = watched.session.progress
+    assert progress.repeated == ({0} if allowed else set())
+    assert set(progress.changes) == {0}
+    assert isinstance(progress.trials[0].outcome, Inconclusive if allowed else Completed)
+
+
+def test_a_block_is_marked_and_never_repeated(watch: Watch) -> None:
+    watched, _ = watch(1000.0, 1000.0, 1000.0, 400.0)
+    watched.check(lambda _: True)
+    watched.check_block(7, 2)
+    (_, check) = watched.session.progress.checks
+    assert (check.block, check.repeated, check.trials) == ((7, 2), (), ())
+    assert check.change is not None
+
+
+def test_a_reference_that_cannot_run_is_no_finding_and_is_started_again(watch: Watch) -> None:
+    watched, place = watch(1000.0, 1000.0, 1000.0, None, 1001.0)
+    watched.check(lambda _: True)
+    watched.session.journal.record(short(0))
+    watched.check(lambda _: True)
+    assert len(watched.session.progress.checks) == 1
+    assert list(watched.session.progress.unchecked) == [0]
+    assert (place.opened, place.closed) == (1, 1)
+    watched.check(lambda _: True)
+    assert list(watched.session.progress.unchecked) == []
+    watched.close()
+    assert (place.opened, place.closed) == (2, 2)

@@ -86,14 +86,14 @@ class MachineWatch:
     _load: ReferenceLoad | None = None
     _stack: ExitStack = field(default_factory=ExitStack)
 
-    def check(self, repeatable: Callable[[], bool]) -> None:
-        """Look after the trials that ended since the last check; ``repeatable``: the budget allows another trial."""
+    def check(self, repeatable: Callable[[Trial], bool]) -> None:
+        """Look after the trials that ended since the last check; one that is not ``repeatable`` counts all the same."""
         progress = self.session.progress
         spoilt = to_repeat(progress)
         longest = max((trial.ended - trial.started for trial in spoilt), default=0.0)
         found = self._look(max(longest, _PATIENCE) if spoilt else 0.0)
         if found is not None:
-            again = tuple(trial.number for trial in spoilt) if found.change is not None and repeatable() else ()
+            again = () if found.change is None else tuple(trial.number for trial in spoilt if repeatable(trial))
             self.session.journal.record(found.model_copy(update={"trials": progress.unchecked, "repeated": again}))
 
     def check_block(self, candidate: int, index: int) -> None:

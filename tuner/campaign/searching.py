@@ -86,9 +86,18 @@ def _show(session: Session, search: Search) -> None:
 def _settle(session: Session, search: Search, machine: MachineWatch) -> None:
     """Ask of the trials that just ended whether the machine held its speed, and then only tell the study."""
     waiting = session.progress.unchecked
-    machine.check(repeatable=lambda: _next_reason(session, search) is None)
+    machine.check(lambda trial: _can_repeat(session, search, trial))
     for number in waiting:
         _tell(session, search, session.progress.trials[number])
+
+
+def _can_repeat(session: Session, search: Search, trial: Trial) -> bool:
+    """Whether the budget allows another trial, and the search would use it for this one's configuration."""
+    history = search.history()
+    spoiled = [entry for entry in history if entry.assignment == trial.assignment and not entry.pending]
+    known = history[trial.number] if trial.number < len(history) else None
+    handed_out = known.record.handed_out if known is not None else 0
+    return len(spoiled) + 1 < ATTEMPTS and handed_out < ATTEMPTS and _next_reason(session, search) is None
 
 
 def _ended(session: Session, search: Search, reason: str) -> SearchEnded:
