@@ -18,6 +18,7 @@ from xml.etree import ElementTree
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from tuner.report.text import clean
@@ -133,15 +134,15 @@ def draw(
     with _style(name):
         figure = Figure(figsize=size, layout="constrained")
         paint(figure)
+        for patch in (figure.patch, *(axes.patch for axes in figure.axes)):
+            patch.set(facecolor="none", edgecolor="none")
         for axes in figure.axes:
             _quiet(axes)
         buffer = io.StringIO()
-        figure.savefig(
-            buffer,
-            format="svg",
-            transparent=True,
-            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
-        )
+        # Not ``savefig``, which lays everything out and draws it once more to see how large it is.
+        canvas = FigureCanvasSVG(figure)
+        metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+        canvas.print_svg(buffer, metadata=metadata)  # type: ignore[no-untyped-call]
     title, description = clean(title), clean(description)
     return Plot(
         name=name, title=title, description=description, svg=_rewrite(buffer.getvalue(), name, title, description)
