@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -248,12 +247,13 @@ def test_locusts_master_counts_the_load(pair: LocustGenerator, null: NullServer,
     assert until(lambda: pair.statistics()["requests"] == before["requests"] + 100)
 
 
-def test_a_worker_that_dies_ends_everything(serve: Serve, plan: Plan) -> None:
+@pytest.mark.parametrize("module", ["tuner.load.worker", "tuner.load.master"])
+def test_a_process_that_dies_ends_everything(serve: Serve, plan: Plan, module: str) -> None:
     others = set(psutil.Process().children())
     with LocustGenerator(workers=2) as generator:
         processes = set(psutil.Process().children()) - others
         assert len(processes) == 3
-        os.kill(generator.pids[1], signal.SIGKILL)
+        next(process for process in processes if module in process.cmdline()).kill()
         with pytest.raises(TemporaryError, match="the load generator stopped"):
             generator.run(plan(serve("ok").port))
         assert not any(process.is_running() for process in processes)

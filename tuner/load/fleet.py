@@ -67,6 +67,8 @@ class Fleet:
 
     def ask(self, orders: Sequence[bytes], timeout: float) -> list[Frame]:
         """Give each worker its order; the answer of each. An answer that tells an error ends the waiting."""
+        if self._master is not None and self._master.process.poll() is not None:
+            raise EOFError
         deadline = time.monotonic() + timeout
         self._board.clear()
         _send(self.workers, orders, deadline)
