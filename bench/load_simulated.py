@@ -99,9 +99,10 @@ def _kept_in() -> Path:
 def _store(method: Method) -> Path:
     """Where the method's rows are kept; a peer's do not depend on how the product measures."""
     bench = [f"bench/load_{name}.py" for name in ("servers", "trials")]
-    if method == "ours":
-        return _kept_in() / f"ours-{_digest('tuner/load', 'tuner/measurement', *bench)}.jsonl"
     simulated = [f"tuner/load/{name}.py" for name in ("queues", "simulated")]
+    if method == "ours":
+        counted = [f"tuner/load/{name}.py" for name in ("arrivals", "histogram", "tail", "tally")]
+        return _kept_in() / f"ours-{_digest(*simulated, *counted, 'tuner/measurement', *bench)}.jsonl"
     return _kept_in() / f"peers-{_digest(*simulated, *bench, 'bench/load_peers.py', 'bench/load_truth.py')}.jsonl"
 
 
