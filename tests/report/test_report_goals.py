@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from tuner.recommendation.model import Propose
+from tuner.recommendation.model import KeepBaseline, Propose
 from tuner.report.body import body
 from tuner.report.figure.progress import progress_plot
 from tuner.report.headline import headline, title
-from tuner.report.metric import reading
-from tuner.report.model import ReportInput
+from tuner.report.metric import merit_of, reading
+from tuner.report.model import Candidate, ReportInput
 from tuner.report.page import page
+from tuner.report.runner_up import runners_up
 from tuner.spec.model import Objective
 from tuner.trial.outcome import Completed, Trial
 
@@ -69,6 +70,29 @@ def test_the_best_trial_is_the_best_by_the_goal(goal: tuple[str, ReportInput]) -
     named = re.search(r"The best is trial (\d+)", plot.description)
     assert named is not None
     assert values[int(named[1])] == wanted(values.values())
+
+
+def test_the_runner_up_is_the_next_best_by_the_whole_goal(goal: tuple[str, ReportInput]) -> None:
+    name, report = goal
+    taken = {report.baseline, *(trial.workload for trial in report.trials if trial.number == 11)}
+    merits = {
+        trial.number: merit
+        for trial in report.trials
+        if trial.workload not in taken and (merit := merit_of(report, trial)) is not None
+    }
+    (row,) = runners_up(report)
+    assert row.trial == max(merits, key=lambda number: merits[number])
+    assert ("as good as the proposed one" in row.difference) == (name in {"weighted", "pareto"})
+
+
+def test_a_trial_that_was_better_than_the_baseline_is_not_said_to_be_no_better(build: Build) -> None:
+    reason = "keep the baseline: the candidate failed in block 3: died"
+    failed = Candidate(trial=11, comparison=None, comparison_record=51, reason=reason)
+    report = build("keep", recommendation=KeepBaseline(reason=reason), candidates=(failed,))
+    first, second = runners_up(report)
+    assert (first.trial, first.difference, first.decided) == (11, "not confirmed", reason)
+    assert "of the baseline" in second.difference
+    assert second.decided == "better in the search, and not confirmed"
 
 
 def test_body_and_page_can_be_made(goal: tuple[str, ReportInput]) -> None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from tuner.measurement.model import Interval, Measurement
 from tuner.report import format as fmt
 from tuner.report.model import ReportInput
+from tuner.search.objective import Goal, Metrics
 from tuner.spec.model import Metric, Slo, TuningSpec
 from tuner.trial.outcome import Completed, Trial
 
-__all__ = ["better", "conditions", "metric_of", "metric_words", "percentile_of", "reading", "reading_text", "slo_words"]
+__all__ = [
+    "better",
+    "conditions",
+    "merit_of",
+    "metric_of",
+    "metric_words",
+    "percentile_of",
+    "reading",
+    "reading_text",
+    "slo_words",
+]
 
 
 def metric_of(spec: TuningSpec) -> Metric:
@@ -70,6 +81,25 @@ def _cost(report: ReportInput, number: int, capacity: Interval) -> Interval | No
     hourly = float(cost.hourly.amount)
     low, high = (hourly / (rate * 3600) * 1e6 if rate > 0 else value for rate in (capacity.high, capacity.low))
     return Interval(value=value, low=min(low, value), high=max(high, value))
+
+
+def merit_of(report: ReportInput, trial: Trial) -> float | None:
+    """How good a trial is by the whole goal (``Goal.merit``); ``None`` where it has no score."""
+    cost = report.costs.get(trial.number)
+    if not isinstance(trial.outcome, Completed) or cost is None or cost.per_million is None:
+        return None
+    measurement = trial.outcome.measurement
+    latency = _latency(report, measurement)
+    spec = report.spec
+    if measurement.capacity is None or ("latency" in spec.objective.metrics and latency is None):
+        return None
+    metrics = Metrics(
+        capacity=measurement.capacity.rate.value,
+        hourly=float(cost.hourly.amount),
+        cost=float(cost.per_million.amount),
+        latency=latency.value if latency is not None else None,
+    )
+    return Goal(spec.objective, spec.slo, spec.prices).merit(metrics)
 
 
 def metric_words(report: ReportInput) -> str:

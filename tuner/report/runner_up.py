@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from tuner.measurement.model import Interval
 from tuner.report import format as fmt
-from tuner.report.decision import Decision, decide, denied, subject_of
-from tuner.report.metric import better, metric_of, reading, reading_text
+from tuner.report.decision import Decision, Subject, decide, denied, subject_of
+from tuner.report.metric import merit_of, metric_of, reading, reading_text
 from tuner.report.model import Candidate, ReportInput
 from tuner.report.source import record, trial_source
 from tuner.trial.outcome import Trial
@@ -41,7 +41,7 @@ def runners_up(report: ReportInput) -> tuple[RunnerUp, ...]:
     known = {each.trial for each in others}
     next_best = _next_best(report, subject_trial, known)
     if next_best is not None:
-        rows.append(_trial(report, next_best, subject.candidate_trial))
+        rows.append(_trial(report, next_best, subject))
     return tuple(rows)
 
 
@@ -65,28 +65,40 @@ def _candidate(report: ReportInput, candidate: Candidate, trial: Trial) -> Runne
 def _next_best(report: ReportInput, subject: int | None, known: set[int]) -> Trial | None:
     """The best completed trial that is neither baseline, nor subject, nor a candidate; the earlier one of equals."""
     workloads = {trial.workload for trial in report.trials if trial.number in known or trial.number == subject}
-    found: tuple[Trial, float] | None = None
-    for trial in sorted(report.trials, key=lambda each: each.number):
-        value = reading(report, trial)
-        if value is None or trial.workload in workloads or trial.workload == report.baseline:
-            continue
-        if found is None or better(metric_of(report.spec), value.value, found[1]):
-            found = trial, value.value
-    return found[0] if found else None
+    left = [each for each in report.trials if each.workload not in workloads and each.workload != report.baseline]
+    scored = [(merit, trial) for trial in left if (merit := merit_of(report, trial)) is not None]
+    return max(scored, key=lambda each: (each[0], -each[1].number))[1] if scored else None
 
 
-def _trial(report: ReportInput, trial: Trial, winner: Trial | None) -> RunnerUp:
-    value, best = reading(report, trial), reading(report, winner) if winner is not None else None
+def _trial(report: ReportInput, trial: Trial, subject: Subject) -> RunnerUp:
+    rival = subject.candidate_trial or subject.baseline_trial
+    value = reading(report, trial)
     difference = reading_text(report, value) if value else "not measured"
-    decided = "not better than the baseline in the search"
-    if value is not None and best is not None:
-        quotient = _quotient(value, best) if metric_of(report.spec) == "capacity" else _quotient(best, value)
-        against = (
-            "the proposed one" if decide(report) is Decision.PROPOSE else f"trial {winner.number if winner else ''}"
-        )
-        difference = f"{fmt.ratio(quotient)} of {against}: {difference}"
+    decided = "not confirmed"
+    quotient = _compared(report, trial, rival) if rival is not None else None
+    if rival is not None and quotient is not None:
+        several = len(report.spec.objective.metrics) > 1
+        ratio = f"{fmt.times(quotient.value)} as good" if several else f"{fmt.ratio(quotient)}"
+        difference = f"{ratio} {'as' if several else 'of'} {_name(report, rival, subject)}: {difference}"
         decided = _decided(quotient)
     return RunnerUp(trial.number, str(trial.assignment), difference, decided, trial_source(report, trial.number))
+
+
+def _name(report: ReportInput, rival: Trial, subject: Subject) -> str:
+    if rival is not subject.candidate_trial:
+        return "the baseline"
+    return "the proposed one" if decide(report) is Decision.PROPOSE else f"trial {rival.number}"
+
+
+def _compared(report: ReportInput, trial: Trial, rival: Trial) -> Interval | None:
+    """How many times better the trial was in the search; without an interval where several metrics make the goal."""
+    value, other = reading(report, trial), reading(report, rival)
+    merit, best = merit_of(report, trial), merit_of(report, rival)
+    if value is None or other is None or merit is None or best is None:
+        return None
+    if len(report.spec.objective.metrics) > 1:
+        return Interval(value=merit / best, low=merit / best, high=merit / best)
+    return _quotient(value, other) if metric_of(report.spec) == "capacity" else _quotient(other, value)
 
 
 def _decided(quotient: Interval) -> str:
