@@ -442,6 +442,7 @@ def poison(build: Build) -> Poison:
         printable = "".join(each for each in foul if each.isprintable()) or "x"
         spec["constraints"] = [{"expression": printable, "reason": printable}]
         raw["spec"] = spec
+        raw["stability"]["changes"] = {"4": foul}
         raw["importance"] = {"shares": {foul: 0.7, "threads": 0.3}, "method": foul}
         raw["changes"] = [{"name": foul, "before": foul, "after": f"{foul}x", "place": foul}]
         for parameter in raw["parameters"]:
@@ -454,7 +455,7 @@ def poison(build: Build) -> Poison:
 FOUL_KEYS = {
     "reason", "msg", "id", "path", "repository", "spec_path", "manifest_path", "base", "branch", "commit", "processor",
     "system", "backend", "engine", "head_path", "head", "diff", "revision", "gpus", "packages", "order",
-    "trace", "name", "threads",
+    "trace", "name", "threads", "marks",
 }  # fmt: skip
 
 
@@ -466,7 +467,7 @@ def spread_poison(value: Any, foul: str, key: str = "") -> Any:
         return [foul, foul] if key in {"gpus", "packages"} else value
     if isinstance(value, dict):
         for name in value:
-            if name not in {"target", "labels"}:
+            if name not in {"target", "labels", "use"}:
                 value[name] = spread_poison(value[name], foul, name)
         return value
     return foul if key in FOUL_KEYS and isinstance(value, str) else value

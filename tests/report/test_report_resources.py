@@ -58,7 +58,7 @@ def test_gpus_have_columns_where_a_trial_had_one(build: Build) -> None:
     sliced = {0: Efficiency(requests_per_second_per_slice=90.0)}
     rows = trial_rows(build("propose", trials=36).model_copy(update={"trials": trials, "efficiencies": sliced}))
     names = [head for head, _ in columns_of(rows)]
-    assert names == ["Peak memory", "GPU memory", "GPU active", "Requests/s per slice"]
+    assert names == ["Peak memory", "GPU memory", "GPU active", "Requests/s per GPU or slice"]
     assert rows[0].gpu_memory is not None
     assert rows[0].gpu_memory.text == "5 GiB"
     assert rows[0].gpu_active is not None

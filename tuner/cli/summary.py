@@ -28,10 +28,21 @@ def summary(target: Target, progress: Progress) -> dict[str, Any]:
         "recommendation": recommendation.model_dump(mode="json") if recommendation else None,
         "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
         "pull_request": pull.model_dump(mode="json") if pull else None,
+        "machine": _machine(progress),
         "branch": progress.intended.branch if progress.intended and progress.carried else None,
         "report": _report(target, progress) if progress.recommended else None,
         "audit": str(target.audit.chain),
         "verify": f"tuner audit verify {target.campaign} --repo {target.repository}",
+    }
+
+
+def _machine(progress: Progress) -> dict[str, Any]:
+    """How steady the machine was: looks at its speed, changes by trial, and the trials that were run again for it."""
+    changes = {str(number): check.change for number, check in progress.changes.items() if check.change is not None}
+    return {
+        "looks": len(progress.checks),
+        "changes": {number: change.model_dump(mode="json") for number, change in changes.items()},
+        "repeated": sorted(progress.repeated),
     }
 
 

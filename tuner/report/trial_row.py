@@ -27,7 +27,7 @@ _COLUMNS = (
     ("GPU active", "gpu_active"),
     ("Requests/s per core", "per_core"),
     ("Requests/s per GiB", "per_gib"),
-    ("Requests/s per slice", "per_slice"),
+    ("Requests/s per GPU or slice", "per_slice"),
 )
 """What a trial used and made of it: the column's head, and the field of the row."""
 
