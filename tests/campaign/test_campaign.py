@@ -155,22 +155,6 @@ def test_no_pull_request_where_every_candidate_is_denied(make_service: Make) -> 
     assert "intact" in service.verify(ended["campaign"])
 
 
-def test_no_further_candidate_is_confirmed_once_the_wall_clock_is_spent(make_service: Make) -> None:
-    service = make_service(policies(2), instances="{ values: [2, 4] }", trials=6)
-    text = spec_text(instances="{ values: [2, 4] }", trials=6)
-    service.write({SPEC_PATH: text.replace("wallClock: 20m", "wallClock: 12s")}, "in a hurry")
-    ended = service.run(expect=3)
-    assert ended["result"] == "denied"
-    assert "so many instances are not allowed here" in ended["reason"]
-    assert "was not confirmed, the budget's wall clock of 12 s is spent" in ended["reason"]
-    records = service.records(ended["campaign"])
-    assert len({r["body"]["candidate"] for r in records if r["kind"] == "block-finished"}) == 1
-    assert [r["body"]["recommendation"]["kind"] for r in records if r["kind"] == "recommended"] == [
-        "propose",
-        "keep-baseline",
-    ]
-
-
 def test_a_renamed_service_moves_its_pull_request_and_opens_no_second_one(make_service: Make) -> None:
     service = make_service(policies(99), instances="{ values: [1, 4] }", trials=3)
     first = service.run()

@@ -23,7 +23,7 @@ from tuner.recommendation.confirm import (
     shared_confidence,
     shared_rate,
 )
-from tuner.recommendation.decide import decide, keep_without_candidate, recommend
+from tuner.recommendation.decide import decide, keep_without_candidate, out_of_time, recommend
 from tuner.recommendation.model import KeepBaseline, Propose, Recommendation
 from tuner.search.objective import Goal
 from tuner.trial.outcome import Completed, Errored, Failed, FailureKind, Inconclusive
@@ -269,3 +269,11 @@ def test_the_baseline_itself_is_no_candidate(goal: Goal, contender: ContenderOf)
     assert "the same configuration" in recommendation.reason
     assert isinstance(decide(None), KeepBaseline)
     assert keep_without_candidate("nothing was found").reason == "keep the baseline: nothing was found"
+
+
+def test_no_further_confirmation_is_begun_once_the_wall_clock_is_spent() -> None:
+    kept = out_of_time(240.0, 251.0, 7, confirmed=1, begun=False)
+    assert kept == KeepBaseline(reason="keep the baseline: trial 7 was not confirmed, the wall clock of 240 s is spent")
+    assert out_of_time(240.0, 239.0, 7, confirmed=1, begun=False) is None
+    assert out_of_time(240.0, 251.0, 7, confirmed=0, begun=False) is None, "the search would have been in vain"
+    assert out_of_time(240.0, 251.0, 7, confirmed=1, begun=True) is None, "what was begun before a crash is finished"

@@ -14,7 +14,7 @@ from tuner.campaign.searching import open_search
 from tuner.campaign.session import Session, capacity_of
 from tuner.policy.model import Verdict
 from tuner.recommendation.confirm import Block, Confirmation, Contender, result_of, shared_confidence
-from tuner.recommendation.decide import keep_without_candidate, recommend
+from tuner.recommendation.decide import keep_without_candidate, out_of_time, recommend
 from tuner.recommendation.model import KeepBaseline, Propose, Recommendation
 from tuner.recommendation.rank import Ranking, rank
 from tuner.space.assignment import Assignment
@@ -61,11 +61,9 @@ def _recommended(session: Session, number: int) -> Recommendation:
 
 
 def _out_of_time(session: Session, number: int) -> KeepBaseline | None:
-    """The wall clock bounds confirmations, too; but for the first, and one that has begun is finished."""
-    limit = session.inputs.spec.budget.wall_clock
-    if not session.progress.recommended or number in session.progress.blocks or session.elapsed < limit:
-        return None
-    return keep_without_candidate(f"trial {number} was not confirmed, the budget's wall clock of {limit:g} s is spent")
+    progress = session.progress
+    limit, begun = session.inputs.spec.budget.wall_clock, number in progress.blocks
+    return out_of_time(limit, session.elapsed, number, confirmed=len(progress.recommended), begun=begun)
 
 
 def _judged(session: Session, number: int, recommendation: Propose) -> Judged:

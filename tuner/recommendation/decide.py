@@ -5,7 +5,7 @@ from __future__ import annotations
 from tuner.recommendation.confirm import Confirmation
 from tuner.recommendation.model import Comparison, KeepBaseline, Propose, Recommendation
 
-__all__ = ["MINIMUM_GAIN", "decide", "keep_without_candidate", "recommend"]
+__all__ = ["MINIMUM_GAIN", "decide", "keep_without_candidate", "out_of_time", "recommend"]
 
 MINIMUM_GAIN = 0.02
 """A gain below 2 % is not worth a change: identical runs differ by about that much."""
@@ -31,6 +31,17 @@ def recommend(confirmation: Confirmation, minimum_gain: float = MINIMUM_GAIN) ->
 def keep_without_candidate(reason: str) -> KeepBaseline:
     """The decision where the search found nothing to compare (``Ranking.reason``)."""
     return KeepBaseline(reason=f"keep the baseline: {reason}")
+
+
+def out_of_time(wall_clock: float, elapsed: float, trial: int, *, confirmed: int, begun: bool) -> KeepBaseline | None:
+    """Why another candidate, the one of that trial, is not confirmed; ``None`` where it is.
+
+    The wall clock (seconds, as ``elapsed``) bounds confirmations, too: but for the first, without which the search
+    would have been in vain, and one that has begun is finished.
+    """
+    if not confirmed or begun or elapsed < wall_clock:
+        return None
+    return keep_without_candidate(f"trial {trial} was not confirmed, the wall clock of {wall_clock:g} s is spent")
 
 
 def decide(comparison: Comparison | None, minimum_gain: float = MINIMUM_GAIN) -> Recommendation:
