@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.load.peers import Peer, message, requested
-from tuner.load.call import CallScript
 from tuner.load.chunk import ChunkReader
 from tuner.load.codec import Codec, MalformedAnswerError, Script
 from tuner.load.event import EventReader
@@ -33,6 +32,7 @@ from tuner.load.frame import (
     numbers,
     setting,
 )
+from tuner.load.multiplex import CallScript
 from tuner.load.request import wire_request
 from tuner.load.stream import StreamScript
 

@@ -18,6 +18,7 @@ __all__ = [
     "GOAWAY",
     "HEADERS",
     "INITIAL_WINDOW",
+    "LARGEST_BLOCK",
     "LARGEST_FRAME",
     "LARGEST_WINDOW",
     "PING",
@@ -46,6 +47,9 @@ LARGEST_WINDOW = 2**31 - 1
 LARGEST_FRAME = 16_384
 """What a frame holds at most where the other side has not said that it takes more."""
 
+LARGEST_BLOCK = 65_536
+"""Bytes of a header block that are taken at most."""
+
 _HEAD = struct.Struct(">HBBBL")
 _SETTING = struct.Struct(">HL")
 _NUMBER = struct.Struct(">L")
@@ -67,15 +71,43 @@ def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 class FrameReader:
-    """Cuts what comes into frames; keeps less than one."""
+    """Cuts what comes into frames; keeps less than one, and headers until they are whole."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_open", "_rest")
 
     def __init__(self) -> None:
         self._rest = b""
+        self._open: Frame | None = None
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The frames that are whole now. MalformedAnswerError for one that is larger than this side takes."""
+        """The frames that are whole now; HEADERS hold their block, with all CONTINUATION of it, and nothing else.
+
+        MalformedAnswerError for a frame that is larger than this side takes, or headers that are not continued.
+        """
+        for received in self._cut(data):
+            if received.kind == HEADERS or received.kind == CONTINUATION or self._open is not None:
+                whole = self._headers(received)
+                if whole is not None:
+                    yield whole
+            else:
+                yield received
+
+    def _headers(self, received: Frame) -> Frame | None:
+        """The HEADERS whose block ends with this frame."""
+        begun = self._open
+        if begun is None and received.kind == HEADERS:
+            begun = received._replace(payload=stripped(received))
+        elif begun is not None and received.kind == CONTINUATION and received.stream == begun.stream:
+            begun = begun._replace(payload=begun.payload + received.payload)
+        else:
+            raise MalformedAnswerError("headers that are not continued, or a continuation of nothing")
+        if len(begun.payload) > LARGEST_BLOCK:
+            raise MalformedAnswerError("headers without end")
+        whole = received.flags & END_HEADERS
+        self._open = None if whole else begun
+        return begun if whole else None
+
+    def _cut(self, data: bytes) -> Iterator[Frame]:
         if self._rest:
             data = self._rest + data
         position, size = 0, len(data)
