@@ -53,11 +53,11 @@ def look(
     ``looks``: how many a campaign makes in all. A machine that became slower is waited for, ``patience`` seconds at
     most; afterwards, and at once where it became faster, its speed counts as its level.
     """
-    references: tuple[Interval, ...] = (take(),)
-    if level is None or odd(level, references[0].value):
-        references += _again(take, AGAIN - 1, sleep)
     if level is None:
-        return MachineChecked(references=references, level="begun")
+        return MachineChecked(references=tuple(take() for _ in range(AGAIN)), level="begun")
+    references: tuple[Interval, ...] = (take(),)
+    if odd(level, references[0].value):
+        references += _again(take, AGAIN - 1, sleep)
     found = change(level, [each.value for each in references], looks) if len(references) == AGAIN else None
     if found is None:
         return MachineChecked(references=references, level="kept")

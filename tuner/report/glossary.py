@@ -19,6 +19,7 @@ GLOSSARY: tuple[tuple[str, str], ...] = (
     ("Interval", "The range in which the true value lies with the stated confidence."),
     ("Open loop", "Requests are sent when they are due, whether or not earlier ones were answered."),
     ("p99", "The latency that 99 of 100 requests stay below."),
+    ("Reference load", "A short fixed piece of work between trials; its speed tells whether the machine changed."),
     ("Requests per money", "The inverse of the cost of a request at full capacity."),
     ("SLO", "Service level objective: the bounds on latency and on failed requests."),
     ("Space", "All configurations that the spec allows."),

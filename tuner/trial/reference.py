@@ -25,8 +25,8 @@ from tuner.value import Value
 
 __all__ = ["CONFIDENCE", "SECONDS", "ReferenceLoad", "ReferenceRun", "cpu_reference"]
 
-SECONDS = 0.2
-"""How long one run takes: some 2 % of a trial."""
+SECONDS = 0.1
+"""How long one run takes: 1 to 2 % of a trial of the demo."""
 CONFIDENCE = 0.99
 _CORES = 8
 """At most so many cores are asked at once."""
@@ -125,7 +125,7 @@ def _answer(worker: subprocess.Popen[bytes], deadline: float) -> list[float]:
 
 
 def _speed(rates: Sequence[float]) -> Interval:
-    """Mean of the parts' logarithms with Student's t interval: parts of some 25 ms are nearly independent."""
+    """Mean of the parts' logarithms with Student's t interval: parts of 10 ms are nearly independent."""
     logs = [math.log(rate) for rate in rates]
     mean = statistics.fmean(logs)
     half = float(stdtrit(len(logs) - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(logs) / math.sqrt(len(logs))
