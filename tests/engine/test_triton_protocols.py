@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -80,7 +80,7 @@ def test_a_call_gets_the_scores_that_http_gets(
         with grpc.insecure_channel(f"127.0.0.1:{running.endpoint.ports.grpc}") as channel:
             by_grpc = []
             for request in engine.requests(payload, sample_folder, workload, "grpc"):
-                call: Callable[[bytes], bytes] = channel.unary_unary(request.path)
+                call: Any = channel.unary_unary(request.path)
                 answer = message.service().ModelInferResponse.FromString(call(request.body))
                 by_grpc.append(np.frombuffer(answer.raw_output_contents[0], "<f4"))
     assert np.allclose(by_http, by_grpc, atol=1e-4)

@@ -50,6 +50,7 @@ LARGEST_FRAME = 16_384
 LARGEST_BLOCK = 65_536
 """Bytes of a header block that are taken at most."""
 
+_SHAPE = END_HEADERS | PADDED | PRIORITY
 _HEAD = struct.Struct(">HBBBL")
 _SETTING = struct.Struct(">HL")
 _NUMBER = struct.Struct(">L")
@@ -84,13 +85,25 @@ class FrameReader:
 
         MalformedAnswerError for a frame that is larger than this side takes, or headers that are not continued.
         """
-        for received in self._cut(data):
-            if received.kind == HEADERS or received.kind == CONTINUATION or self._open is not None:
-                whole = self._headers(received)
-                if whole is not None:
-                    yield whole
-            else:
+        if self._rest:
+            data = self._rest + data
+        position, size = 0, len(data)
+        while size - position >= 9:
+            high, low, kind, flags, stream = _HEAD.unpack_from(data, position)
+            length = high << 8 | low
+            if length > LARGEST_FRAME:
+                raise MalformedAnswerError(f"a frame of {length} bytes")
+            begin = position + 9
+            if size - begin < length:
+                break
+            position = begin + length
+            received = Frame(kind, flags, stream & LARGEST_WINDOW, data[begin:position])
+            plain = kind not in (HEADERS, CONTINUATION) or (kind == HEADERS and flags & _SHAPE == END_HEADERS)
+            if plain and self._open is None:
                 yield received
+            elif (whole := self._headers(received)) is not None:
+                yield whole
+        self._rest = data[position:]
 
     def _headers(self, received: Frame) -> Frame | None:
         """The HEADERS whose block ends with this frame."""
@@ -106,22 +119,6 @@ class FrameReader:
         whole = received.flags & END_HEADERS
         self._open = None if whole else begun
         return begun if whole else None
-
-    def _cut(self, data: bytes) -> Iterator[Frame]:
-        if self._rest:
-            data = self._rest + data
-        position, size = 0, len(data)
-        while size - position >= 9:
-            high, low, kind, flags, stream = _HEAD.unpack_from(data, position)
-            length = high << 8 | low
-            if length > LARGEST_FRAME:
-                raise MalformedAnswerError(f"a frame of {length} bytes")
-            begin = position + 9
-            if size - begin < length:
-                break
-            position = begin + length
-            yield Frame(kind, flags, stream & LARGEST_WINDOW, data[begin:position])
-        self._rest = data[position:]
 
 
 def stripped(received: Frame) -> bytes:

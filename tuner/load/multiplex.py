@@ -124,11 +124,15 @@ class Calls:
         prepared = self._script.prepared
         block, body = prepared[index % len(prepared)]
         stream, self._next = self._next, self._next + 2
-        self._calls[stream] = Call(index, body, self._initial_window, self._heard)
+        call = self._calls[stream] = Call(index, body, self._initial_window, self._heard)
         self._streams[index] = stream
         self._make_room()
+        opening = frame(HEADERS, END_HEADERS, stream, block)
+        if not self._blocked and len(body) <= min(self._frame_size, self._window, call.window):
+            self._window -= len(body)
+            return opening + frame(DATA, END_STREAM, stream, call.portion(len(body)))
         self._blocked.append(stream)
-        return frame(HEADERS, END_HEADERS, stream, block) + self._unblock()
+        return opening + self._unblock()
 
     def asked(self) -> Collection[int]:
         return self._streams
