@@ -55,6 +55,20 @@ def test_another_chain_of_the_same_campaign_is_refused(service: Service, target:
             publish(repository, target, chain_of(tmp_path / "b", target.campaign, "begun", "again"), key)
 
 
+def test_the_chain_of_a_long_campaign_is_read_whatever_its_size(service: Service, target: Target) -> None:
+    key = ServiceKey.load(service.state / "key")
+    path = service.root / "long" / "ledger.jsonl"
+    with Ledger.open(path, target.campaign) as ledger:
+        for _ in range(17):
+            ledger.append("trial-finished", {"said": "x" * 2**20})
+        chain = ledger.content()
+    with Repository.open(service.repository) as repository:
+        tip = publish(repository, target, chain, key)
+        assert published_chain(repository, target) == chain
+        assert publish(repository, target, chain, key) == tip
+    assert "intact: 17 records" in service.verify(target.campaign)
+
+
 def test_a_proposal_that_is_checked_out_is_no_protected_branch(service: Service) -> None:
     service.git("checkout", "--quiet", "-b", "tuner/echo-12345678")
     service.write({"audit/allowed_signers": "anybody\n", MANIFEST_PATH: "kind: Nothing\n"})

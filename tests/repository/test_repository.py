@@ -140,6 +140,18 @@ class TestReading:
             snapshot.export("model", out)
         assert [path.name for path in out.parent.iterdir()] == ["out"]
 
+    def test_one_file_is_exported_however_large(self, work: Plain, tmp_path: Path) -> None:
+        large = "x" * (17 * 2**20)
+        work.commit({"model/1/model.onnx": large, "top.onnx": "y\n"})
+        snapshot = work.open().snapshot("main")
+        with pytest.raises(UserError, match="larger than"):
+            snapshot.read("model/1/model.onnx")
+        assert snapshot.export("model/1/model.onnx", tmp_path / "out") == ("model.onnx",)
+        assert (tmp_path / "out/model.onnx").read_text() == large
+        assert snapshot.export("top.onnx", tmp_path / "top") == ("top.onnx",)
+        with pytest.raises(UserError, match="over the limit"):
+            snapshot.export("model/1/model.onnx", tmp_path / "other", largest=2**20)
+
     def test_the_last_commit_for_a_file_is_the_one_that_carried_it(self, work: Plain) -> None:
         first = work.git("rev-parse", "HEAD")
         work.commit({"other.yaml": "x\n"})

@@ -206,14 +206,9 @@ def _bundle(snapshot: Snapshot) -> PolicyBundle:
 
 def _exported(snapshot: Snapshot, path: str, to: Path) -> Path:
     """The file or folder of the commit on this machine. TemporaryError where the disk does not let us."""
-    entry = snapshot.entry(path)
     try:
         if to.exists():
             shutil.rmtree(to)
-        if entry is not None and entry.regular:
-            to.mkdir(parents=True)
-            (to / posixpath.basename(path)).write_bytes(snapshot.read(path))
-            return to
     except OSError as error:
         raise TemporaryError(f"{to} cannot be written: {error.strerror or error}", delay=5.0) from error
     snapshot.export(path, to)

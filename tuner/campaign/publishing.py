@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from tuner.campaign.target import Target
@@ -11,10 +12,13 @@ from tuner.ledger.chain import read_chain
 from tuner.ledger.head import sign_head
 from tuner.ledger.signature import ServiceKey
 from tuner.repository.repository import Repository
+from tuner.repository.snapshot import Snapshot
 
-__all__ = ["AUDIT_BRANCH", "publish", "published_chain"]
+__all__ = ["AUDIT_BRANCH", "publish", "published_chain", "stored_chain"]
 
 AUDIT_BRANCH = "tuner/audit"
+LARGEST_CHAIN = 1 << 30
+"""Bytes; a trial takes some ten or twenty thousand."""
 _TRIES = 5
 
 
@@ -24,7 +28,12 @@ def published_chain(repository: Repository, target: Target) -> bytes | None:
     path = str(target.audit.chain)
     if tip is None or repository.snapshot(tip).entry(path) is None:
         return None
-    return repository.snapshot(tip).read(path)
+    return stored_chain(repository.snapshot(tip), path)
+
+
+def stored_chain(snapshot: Snapshot, path: str) -> bytes:
+    """The bytes of a chain in a commit; the chain of a long campaign is larger than other files may be."""
+    return replace(snapshot, largest=LARGEST_CHAIN).read(path)
 
 
 def publish(

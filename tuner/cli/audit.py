@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tuner.campaign.publishing import AUDIT_BRANCH
+from tuner.campaign.publishing import AUDIT_BRANCH, stored_chain
 from tuner.campaign.target import protected_branch
 from tuner.cli.options import Json, Repo, StateFolder, state_folder
 from tuner.cli.output import Output, table
@@ -57,7 +57,7 @@ def verify_command(
         found, path = _find(repository, campaign, ref)
         head = path.removesuffix(".jsonl") + ".head.json"
         result = verify(
-            found.read(path),
+            stored_chain(found, path),
             _present(found, head),
             _present(found, f"{head}.sig"),
             allowed,
@@ -74,7 +74,7 @@ def show(campaign: Campaign, repo: Repo = Path(), ref: Ref = None, as_json: Json
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
         found, path = _find(repository, campaign, ref)
-        records = read_chain(found.read(path))
+        records = read_chain(stored_chain(found, path))
     value = [record.model_dump(mode="json") for record in records]
     output.result(value, lambda console: _print_records(console, records))
 

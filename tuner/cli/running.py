@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tuner.campaign.journal import progress_of
-from tuner.campaign.publishing import AUDIT_BRANCH
+from tuner.campaign.publishing import AUDIT_BRANCH, stored_chain
 from tuner.campaign.reporting import INPUT, report_files
 from tuner.campaign.run import run_campaign
 from tuner.campaign.target import Target, protected_branch
@@ -134,7 +134,7 @@ def _ended(repository: Repository) -> Iterator[tuple[str, str, str, str]]:
     snapshot = repository.snapshot(tip)
     for path in snapshot.files("audit"):
         if path.endswith(".jsonl"):
-            progress = progress_of(snapshot.read(path))
+            progress = progress_of(stored_chain(snapshot, path))
             pull = progress.pull_request[-1] if progress.pull_request else None
             ended = progress.ended
             yield (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -91,14 +92,15 @@ class Snapshot:
         readable = set(self.files(folder))
         return tuple(entry.path for entry in self._below(folder, limit=_LISTING) if entry.path not in readable)
 
-    def export(self, folder: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
-        """Write the files below a folder into the new or empty folder ``to``, mode 0644; their names relative to it.
+    def export(self, path: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
+        """Write the files below a folder, or one file, into the new or empty folder ``to``, mode 0644; their names.
 
         All or nothing: ``to`` appears complete or not at all. UserError where the folder holds a link, a submodule,
         a bad name, more than ``most`` files or ``largest`` bytes altogether; PermanentError where ``to`` cannot be
         written.
         """
-        entries = self._below(folder, "-l", limit=_LONGEST)
+        single = self.entry(path) if path else None
+        entries = [single] if single and single.regular else self._below(path, "-l", limit=_LONGEST)
         for entry in entries:
             checked(entry.path)
             if not entry.regular:
@@ -108,11 +110,11 @@ class Snapshot:
         total = sum(entry.size or 0 for entry in entries)
         if len(entries) > most or total > largest:
             raise UserError.of(
-                f"the folder {shown(folder)} has {len(entries):,} files and {total:,} bytes, "
+                f"{shown(path)} has {len(entries):,} files and {total:,} bytes, "
                 f"over the limit of {most:,} files or {largest:,} bytes"
             )
-        skipped = len(folder) + 1 if folder else 0
-        names = tuple(entry.path[skipped:] for entry in entries)
+        above = path if single is None or not single.regular else posixpath.dirname(path)
+        names = tuple(entry.path[len(above) + 1 if above else 0 :] for entry in entries)
         try:
             self._write_all(dict(zip(names, entries, strict=True)), to)
         except OSError as error:

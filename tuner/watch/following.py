@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tuner.campaign.event import PullRequestChanged
 from tuner.campaign.journal import progress_of
 from tuner.campaign.parts import Parts
-from tuner.campaign.publishing import AUDIT_BRANCH, publish, published_chain
+from tuner.campaign.publishing import AUDIT_BRANCH, publish, published_chain, stored_chain
 from tuner.campaign.target import Target
 from tuner.ledger.chain import continue_chain
 from tuner.pull_request.marker import Marker
@@ -36,7 +36,7 @@ def follow_pull_requests(parts: Parts) -> Iterator[tuple[Target, PullRequest]]:
 
 def _target(parts: Parts, path: str) -> Target:
     tip = parts.repository.branch(AUDIT_BRANCH) or ""
-    started = progress_of(parts.repository.snapshot(tip).read(path)).started
+    started = progress_of(stored_chain(parts.repository.snapshot(tip), path)).started
     assert started is not None  # noqa: S101 - a chain is published when its campaign has ended
     return Target(
         started.service, started.spec_path, started.spec_commit, started.base_branch, parts.repository.address
