@@ -1,4 +1,4 @@
-"""The rules by which others find a capacity, as tools that measure the same simulated servers.
+"""The rules by which others find a capacity, on whatever server they are let loose: a simulated one or a real one.
 
 ``perf_analyzer`` is NVIDIA's perf_analyzer with a request rate, ``--async --request-distribution poisson
 --percentile P --latency-threshold MS --binary-search --request-rate-range START:END:STEP`` and its defaults, after its
@@ -14,8 +14,11 @@ a fifth more time than is counted here.
 
 from __future__ import annotations
 
+import itertools
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +26,7 @@ import numpy.typing as npt
 from bench.load_servers import Case
 from tuner.load.simulated import SimulatedGenerator
 
-__all__ = ["Found", "perf_analyzer", "sweep"]
+__all__ = ["RANGE", "WINDOW", "Found", "Target", "Window", "climb", "halve", "perf_analyzer", "sweep"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -47,26 +50,135 @@ class Found:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What was sent in a stretch of load, and the latencies (seconds) of what was answered in it."""
+
+    sent: int
+    latency: Floats
+
+
+class Target(Protocol):
+    """A server under one tool, with its arrivals and what has to hold: a percentile (0..100) within seconds."""
+
+    @property
+    def percentile(self) -> float: ...
+
+    @property
+    def bound(self) -> float: ...
+
+    def windows(self, rate: float) -> Iterator[Window]:
+        """A load at the rate in windows of ``WINDOW`` seconds, for as long as more of them are taken."""
+        ...
+
+    def load(self, rate: float, seconds: float) -> Window:
+        """One load at the rate, with all of its answers."""
+        ...
+
+
 @dataclass(slots=True)
-class _Tool:
-    """One run of a tool on one server."""
+class _Cost:
+    requests: int = 0
+    seconds: float = 0.0
+
+    def add(self, window: Window, seconds: float) -> Window:
+        self.requests += window.sent
+        self.seconds += seconds
+        return window
+
+
+def halve(target: Target, start: float, precision: float) -> Found:
+    """perf_analyzer's binary search from ``start`` to twice that; its step is ``precision`` times the start."""
+    cost = _Cost()
+    end, step = 2 * start, precision * start
+    if not _holds(target, start, cost):
+        return Found(None, start, cost.requests, cost.seconds)
+    if _holds(target, end, cost):
+        return Found(end, None, cost.requests, cost.seconds)
+    while end - start > step:
+        middle = (start + end) / 2
+        start, end = (middle, end) if _holds(target, middle, cost) else (start, middle)
+    return Found(start, end, cost.requests, cost.seconds)
+
+
+def _holds(target: Target, rate: float, cost: _Cost) -> bool:
+    """True where the rate meets the threshold, by windows of what was answered in them."""
+    windows: list[Floats] = []
+    stable = over = False
+    for window in itertools.islice(target.windows(rate), MOST_WINDOWS):
+        windows.append(cost.add(window, WINDOW).latency)
+        if len(windows) >= WINDOWS:
+            settled = [_ranked(seen, target.percentile) if len(seen) else math.inf for seen in windows[-WINDOWS:]]
+            stable = _steady([len(seen) for seen in windows[-WINDOWS:]]) and _steady(settled)
+            over = any(value >= target.bound for value in settled)
+        if stable or over:
+            break
+    if not stable and not _steady([len(seen) for seen in windows[-WINDOWS:]]):
+        return False
+    merged = _ranked(np.concatenate(windows[-WINDOWS:]), target.percentile)
+    return math.floor(merged * 1000 + 1e-9) < round(target.bound * 1000)
+
+
+def _steady(values: list[int] | list[float]) -> bool:
+    return min(values) > 0 and max(values) / min(values) <= 1 + STABILITY
+
+
+def _ranked(latency: Floats, percentile: float) -> float:
+    """The value at the rank that perf_analyzer takes."""
+    rank = int(percentile / 100 * (len(latency) - 1) + 0.5)
+    return float(np.partition(latency, rank)[rank])
+
+
+def climb(target: Target, start: float) -> Found:
+    """The fixed-step sweep from ``start`` to twice that."""
+    cost = _Cost()
+    rate, end, held = start, 2 * start, None
+    while rate <= end * 1.001:
+        seen = cost.add(target.load(rate, STEP_SECONDS), STEP_SECONDS)
+        if _ranked(seen.latency, target.percentile) > target.bound:
+            return Found(held, rate, cost.requests, cost.seconds)
+        held, rate = rate, rate * STEP
+    return Found(held, None, cost.requests, cost.seconds)
+
+
+@dataclass(slots=True)
+class _Simulated:
+    """A simulated server under one run of a tool."""
 
     case: Case
     generator: SimulatedGenerator
     random: np.random.Generator
-    gaps: Floats
-    requests: int = 0
-    seconds: float = 0.0
+    gaps: Floats = field(default_factory=lambda: np.empty(0))
 
     @classmethod
-    def of(cls, case: Case, seed: int) -> _Tool:
+    def of(cls, case: Case, seed: int) -> _Simulated:
         random = np.random.Generator(np.random.PCG64((seed, 7)))
-        return cls(case, SimulatedGenerator(case.server, seed=seed), random, np.empty(0))
+        return cls(case, SimulatedGenerator(case.server, seed=seed), random)
+
+    @property
+    def percentile(self) -> float:
+        return self.case.percentile
+
+    @property
+    def bound(self) -> float:
+        return self.case.bound
 
     def begin(self, true: float) -> float:
         return true * float(self.random.uniform(*RANGE))
 
-    def schedule(self, rate: float, seconds: float) -> Floats:
+    def windows(self, rate: float) -> Iterator[Window]:
+        """As many as the rule can take; an answer belongs to the window in which it came."""
+        times = self._schedule(rate, WINDOW * MOST_WINDOWS)
+        latency = self.generator.serve(times)
+        sent, answered = ((at / WINDOW).astype(np.int64) for at in (times, times + latency))
+        for number in range(MOST_WINDOWS):
+            yield Window(int((sent == number).sum()), latency[answered == number])
+
+    def load(self, rate: float, seconds: float) -> Window:
+        times = self._schedule(rate, seconds)
+        return Window(len(times), self.generator.serve(times))
+
+    def _schedule(self, rate: float, seconds: float) -> Floats:
         """The case's arrivals: one stream of gaps for all rates, as the tool seeds its own alike for each."""
         wanted = int(rate * seconds + 6 * self.case.cv * math.sqrt(rate * seconds) + 20)
         if wanted > len(self.gaps):
@@ -76,63 +188,14 @@ class _Tool:
         times = np.cumsum(self.gaps[:wanted]) / rate
         return times[times < seconds]
 
-    def percentile(self, latency: Floats) -> float:
-        """The value at the rank that perf_analyzer takes."""
-        rank = int(self.case.percentile / 100 * (len(latency) - 1) + 0.5)
-        return float(np.partition(latency, rank)[rank])
-
 
 def perf_analyzer(case: Case, true: float, precision: float, seed: int) -> Found:
-    """One run of perf_analyzer; its step is ``precision`` times the start of its range."""
-    tool = _Tool.of(case, seed)
-    start = tool.begin(true)
-    end, step = 2 * start, precision * start
-    if not _holds(tool, start):
-        return Found(None, start, tool.requests, tool.seconds)
-    if _holds(tool, end):
-        return Found(end, None, tool.requests, tool.seconds)
-    while end - start > step:
-        middle = (start + end) / 2
-        start, end = (middle, end) if _holds(tool, middle) else (start, middle)
-    return Found(start, end, tool.requests, tool.seconds)
-
-
-def _holds(tool: _Tool, rate: float) -> bool:
-    """True where the rate meets the threshold, by windows of what was answered in them."""
-    times = tool.schedule(rate, WINDOW * MOST_WINDOWS)
-    latency = tool.generator.serve(times)
-    window = ((times + latency) / WINDOW).astype(np.int64)
-    windows: list[Floats] = []
-    stable = over = False
-    while len(windows) < MOST_WINDOWS and not (stable or over):
-        windows.append(latency[window == len(windows)])
-        if len(windows) >= WINDOWS:
-            settled = [tool.percentile(seen) if len(seen) else math.inf for seen in windows[-WINDOWS:]]
-            stable = _steady([len(seen) for seen in windows[-WINDOWS:]]) and _steady(settled)
-            over = any(value >= tool.case.bound for value in settled)
-    tool.seconds += WINDOW * len(windows)
-    tool.requests += int((times < WINDOW * len(windows)).sum())
-    if not stable and not _steady([len(seen) for seen in windows[-WINDOWS:]]):
-        return False
-    merged = tool.percentile(np.concatenate(windows[-WINDOWS:]))
-    return math.floor(merged * 1000 + 1e-9) < round(tool.case.bound * 1000)
-
-
-def _steady(values: list[int] | list[float]) -> bool:
-    return min(values) > 0 and max(values) / min(values) <= 1 + STABILITY
+    """One run of perf_analyzer on a simulated server of that true capacity."""
+    target = _Simulated.of(case, seed)
+    return halve(target, target.begin(true), precision)
 
 
 def sweep(case: Case, true: float, seed: int) -> Found:
-    """One fixed-step sweep over the same range."""
-    tool = _Tool.of(case, seed)
-    rate = tool.begin(true)
-    end, held = 2 * rate, None
-    while rate <= end * 1.001:
-        times = tool.schedule(rate, STEP_SECONDS)
-        latency = tool.generator.serve(times)
-        tool.requests += len(times)
-        tool.seconds += STEP_SECONDS
-        if tool.percentile(latency) > case.bound:
-            return Found(held, rate, tool.requests, tool.seconds)
-        held, rate = rate, rate * STEP
-    return Found(held, None, tool.requests, tool.seconds)
+    """One fixed-step sweep of a simulated server, over the same range."""
+    target = _Simulated.of(case, seed)
+    return climb(target, target.begin(true))
