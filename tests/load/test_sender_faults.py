@@ -35,7 +35,9 @@ EVERY: tuple[ClientProtocol, ...] = ("http", "grpc", "stream")
 )
 def test_a_server_that_goes_wrong(mode: str, failed: dict[str, int]) -> None:
     with serving("fault_server.py", mode) as peer:
-        seen = sent(order(peer, requested("http"), timeout=0.6, answer_lengths=(15,)))
+        seen = sent(
+            order(peer, requested("http"), timeout=0.6, answer_lengths=(15,), rate=50.0 if not failed else 250.0)
+        )
     assert dict(seen.failed) == failed
     assert int((seen.latency >= 0).sum()) == 50 - sum(failed.values())
 
@@ -82,7 +84,7 @@ def test_what_is_not_the_protocol_fails_and_never_hangs(protocol: ClientProtocol
 def test_a_stalled_server_costs_no_memory(protocol: ClientProtocol) -> None:
     """10,000 requests of 100 kB wait: a gigabyte if the generator kept bytes for each."""
     request = requested(protocol, 100_000)
-    with serving("fault_server.py", "unread") as peer, LocustGenerator() as generator:
+    with serving("fault_server.py", "unread") as peer, LocustGenerator(workers=1) as generator:
         assert generator.pid is not None
         before = psutil.Process(generator.pid).memory_info().rss
         plan = LoadPlan(
