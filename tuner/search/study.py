@@ -64,6 +64,8 @@ class Search:
     _study: optuna.Study
     _chooser: Chooser
     _axes: tuple[Axis, ...]
+    _history: tuple[Entry, ...] | None = None
+    _writes: bool = False
     _given: set[int] = field(default_factory=set)
     """Numbers of the running trials that this process has handed out."""
 
@@ -106,14 +108,26 @@ class Search:
         self.close()
 
     @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """From here on this process is the one that writes, so it knows what it has read until it writes again."""
+        self._writes, self._history = True, None
+        with self._guard():
+            yield
+
+    @contextmanager
     def _guard(self) -> Iterator[None]:
         with guarded(self._storage.url):
             yield
 
     def history(self) -> tuple[Entry, ...]:
         """Every trial of the study, in order."""
-        with self._guard():
-            return tuple(entry_of(trial) for trial in self._study.get_trials(deepcopy=False))
+        if self._history is None:
+            with self._guard():
+                read = tuple(entry_of(trial) for trial in self._study.get_trials(deepcopy=False))
+            if not self._writes:
+                return read  # somebody else may be writing
+            self._history = read
+        return self._history
 
     def baseline(self) -> Metrics | None:
         """The baseline's metrics; ``None`` until it is completed."""
@@ -185,12 +199,12 @@ class Search:
             outcome="errored",
             reason="lost with the study's database",
         )
-        with self._guard():
+        with self._writing():
             self._study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=record.attributes()))
 
     def _queue(self, assignment: Assignment, origin: Origin) -> None:
         record = Record(assignment=assignment, origin=origin)
-        with self._guard():
+        with self._writing():
             self._study.enqueue_trial(self._expressed(assignment), user_attrs=record.attributes())
 
     def _begin(self, assignment: Assignment, origin: Origin, number: int) -> Proposal:
@@ -202,7 +216,7 @@ class Search:
             distributions={axis.parameter.name: axis.shown for axis in self._axes if axis.parameter.name in shown},
             user_attrs=Record(assignment=assignment, origin=origin, handed_out=1).attributes(),
         )
-        with self._guard():
+        with self._writing():
             self._study.add_trial(trial)
         self._given.add(number)
         return Proposal(number, assignment, origin)
@@ -214,12 +228,12 @@ class Search:
 
     def _start(self) -> optuna.Trial:
         """Make the first waiting trial a running one."""
-        with self._guard():
+        with self._writing():
             return self._shown(self._study.ask())
 
     def _left(self, number: int) -> optuna.Trial:
         """The running trial of that number."""
-        with self._guard():
+        with self._writing():
             return self._shown(optuna.Trial(self._study, self._id(number)))
 
     def _shown(self, trial: optuna.Trial) -> optuna.Trial:
@@ -232,7 +246,7 @@ class Search:
 
     def _hand_out(self, trial: optuna.Trial) -> Proposal:
         record = Record.model_validate(trial.user_attrs)
-        with self._guard():
+        with self._writing():
             trial.set_user_attr("handed_out", record.handed_out + 1)
         self._given.add(trial.number)
         return Proposal(trial.number, record.assignment, record.origin)
@@ -243,7 +257,7 @@ class Search:
         if answer.metrics is not None:
             own = answer.metrics if entry.assignment in _baselines(history) else None
             values = self.goal.values(answer.metrics, _reference(history) or own)
-        with self._guard():
+        with self._writing():
             identity = self._id(entry.number)
             for key, value in answer.facts.items():
                 if value is not None:
