@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -268,12 +268,17 @@ def _figures(rounds: Sequence[dict[str, Any]]) -> list[Figure]:
         figures.append(Figure.of(f"delay p99 at vegeta's rate, {name}", value, "ms", interval=interval))
     value, _ = _mean([one["late"] * 1e3 for one in rounds])
     figures.append(Figure.of("delay allowed", value, "ms"))
-    costs = [one["at"]["ours"] for one in rounds]
-    value, interval = _mean([1e6 * (cost["user"] + cost["system"]) / cost["wanted"] for cost in costs])
-    figures.append(Figure.of("CPU a request, tuner", value, "µs", interval=interval))
-    share = statistics.mean(cost["system"] / max(cost["user"] + cost["system"], 1e-9) for cost in costs)
-    figures.append(Figure.of("share of it in the kernel", 100 * share, "%"))
-    return figures
+    return [*figures, *_costs(rounds)]
+
+
+def _costs(rounds: Sequence[dict[str, Any]]) -> Iterator[Figure]:
+    """CPU time of each load at a tool's highest rate: what is left where the machine has other work, too."""
+    for name, words in (("ours", "tuner"), ("vegeta", "vegeta")):
+        loads = [load for one in rounds for load in one["loads"] if load["tool"] == name and load["rate"] == one[name]]
+        value, interval = _mean([1e6 * (load["user"] + load["system"]) / load["came"] for load in loads])
+        yield Figure.of(f"CPU a request at its highest rate, {words}", value, "µs", interval=interval)
+        share = statistics.mean(load["system"] / (load["user"] + load["system"]) for load in loads)
+        yield Figure.of(f"share of it in the kernel, {words}", 100 * share, "%")
 
 
 def _mean(values: Sequence[float]) -> tuple[float, tuple[float, float] | None]:
