@@ -18,8 +18,10 @@ from tuner.report.body import BODY_LIMIT, body
 from tuner.report.document import render
 from tuner.report.headline import title
 from tuner.report.model import Candidate, ReportInput
+from tuner.report.provenance import short
 from tuner.report.question import Question
 from tuner.report.text import clean
+from tuner.spec.model import Baseline
 from tuner.trial.outcome import Completed
 
 Build = Callable[..., ReportInput]
@@ -164,6 +166,14 @@ def test_how_to_undo_and_how_to_verify(build: Build) -> None:
     assert "tuner audit verify audit/text-orientation/text-orientation-3f2a9c1b.jsonl" in found[Question.VERIFY]
     assert "tuner report text-orientation-3f2a9c1b" in found[Question.VERIFY]
     assert "docs/audit.md" in found[Question.VERIFY]
+
+
+def test_what_undoing_restores_is_the_baseline_only_where_that_is_the_manifest(build: Build) -> None:
+    report = build()
+    elsewhere = report.spec.model_copy(update={"baseline": Baseline(source="engine")})
+    digest = short(report.baseline)
+    assert digest in sections(words(report))[Question.UNDO]
+    assert digest not in sections(words(build(spec=elsewhere)))[Question.UNDO]
 
 
 def test_keeping_the_baseline_shows_the_nearest_miss(build: Build) -> None:
