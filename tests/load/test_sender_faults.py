@@ -34,10 +34,10 @@ EVERY: tuple[ClientProtocol, ...] = ("http", "grpc", "stream")
     ],
 )
 def test_a_server_that_goes_wrong(mode: str, failed: dict[str, int]) -> None:
+    timeout = 0.6 if "timeout" in failed else 20.0
+    rate = 250.0 if failed else 50.0
     with serving("fault_server.py", mode) as peer:
-        seen = sent(
-            order(peer, requested("http"), timeout=0.6, answer_lengths=(15,), rate=50.0 if not failed else 250.0)
-        )
+        seen = sent(order(peer, requested("http"), rate=rate, timeout=timeout, answer_lengths=(15,)))
     assert dict(seen.failed) == failed
     assert int((seen.latency >= 0).sum()) == 50 - sum(failed.values())
 
