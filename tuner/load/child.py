@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -49,7 +50,8 @@ class Child:
         )
         for descriptor in (self.stdin, self.stdout):
             os.set_blocking(descriptor, False)
-            fcntl(descriptor, F_SETPIPE_SZ, PIPE)
+            with contextlib.suppress(PermissionError):  # this user has many pipes: they are slower, no more
+                fcntl(descriptor, F_SETPIPE_SZ, PIPE)
 
     @property
     def stdin(self) -> int:

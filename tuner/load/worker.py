@@ -16,9 +16,10 @@ import resource
 import select
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
+import gevent.event
 import gevent.monkey
 import locust.runners
 from locust import User, constant, task
@@ -37,6 +38,7 @@ from tuner.load.wire import Shelf, WantedError, decode_order, encode_seen, frame
 
 __all__ = ["OpenLoopUser", "main", "patient"]
 
+Event: Any = gevent.event.Event
 original: Any = gevent.monkey.get_original
 spawn: Any = gevent.spawn
 sleep: Any = gevent.sleep
@@ -51,6 +53,7 @@ class OpenLoopUser(User):
     wait_time = constant(0)
     board: Board | None = None
     """Where several workers tell each other what they have counted."""
+    spawned: Any = Event()
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -61,6 +64,7 @@ class OpenLoopUser(User):
         """Locust has spawned this user: orders may come."""
         gc.disable()
         gc.freeze()
+        self.spawned.set()
         write_frame(frame({"ready": os.getpid()}))
 
     @task
@@ -122,7 +126,7 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Serve orders until standard input ends."""
     parser = argparse.ArgumentParser(prog="tuner.load.worker", description=__doc__)
     parser.add_argument("--cpus", default="", help="cores to run on, for example 1 or 2,3")
@@ -140,16 +144,15 @@ def main(arguments: list[str] | None = None) -> int:
         setup_distributed_stats_event_listeners(environment.events, environment.stats)
         runner = environment.create_local_runner()
         runner.start(1, spawn_rate=1)
-        runner.spawning_greenlet.join()
-        runner.user_greenlets.join()
-        runner.quit()
     else:
         memory, workers = map(int, chosen.board.split("/"))
         OpenLoopUser.board = Board(memory, workers, chosen.number)
         runner = environment.create_worker_runner("127.0.0.1", chosen.master)
-        runner.greenlet.join()
-    return 0
+    OpenLoopUser.spawned.wait()
+    runner.user_greenlets.join()
+    sys.stderr.flush()
+    os._exit(0)  # nothing is left to say, and Locust's greenlets would have to be asked to end one by one
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
