@@ -22,7 +22,7 @@ from tuner.measurement.model import Capacity, Judgement, LoadPoint
 __all__ = ["LOADS", "CapacitySearch", "Probe", "Purpose"]
 
 Purpose = Literal["scout", "first", "narrow"]
-LOADS = 6
+LOADS = 5
 """Judged loads at most, whatever the precision."""
 LEAST = 2
 SATURATED = 0.85

@@ -25,7 +25,7 @@ from tuner.spec.model import Load, Search, Slo
 
 __all__ = ["measure", "remeasure"]
 
-SCOUT, SCOUT_COUNT = 0.6, 100
+SCOUT, SCOUT_COUNT = 0.6, 40
 """Seconds of a scout, and the requests that it takes at least, within the longest load."""
 FIRST_SHARE = 0.5
 """The first look around the capacity takes this share of the longest load."""
@@ -222,7 +222,7 @@ def _hunt(prober: Prober, search: CapacitySearch) -> _Hunt:
 def _probe(prober: Prober, probe: Probe) -> LoadPoint:
     if probe.purpose != "scout":
         return prober.probe(probe.rate, FIRST_SHARE if probe.purpose == "first" else 1.0, LOOKS)
-    count = max(round(probe.rate * SCOUT), min(SCOUT_COUNT, int(probe.rate * prober.longest)), FIRST_COUNT)
+    count = max(round(probe.rate * min(SCOUT, prober.longest)), min(SCOUT_COUNT, int(probe.rate * prober.longest)), 1)
     return prober.point(probe.rate, prober.send(probe.rate, count))
 
 

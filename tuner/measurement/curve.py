@@ -49,8 +49,9 @@ MEDIAN = 1.0
 """Above this many errors, the median distance of loads from the line says that they contradict each other; it is 0.67
 for a normal distribution."""
 GRID, SATURATIONS, SLOPES = 600, 5, 5
-WIDEN = 1.25
-"""What the interval is widened by, on both sides and in logarithms: the model leaves something out."""
+LOWER, UPPER = 2.0, 1.1
+"""What the interval is widened by below and above, in logarithms. Bursts are rare: where too few of them came, every
+load of a measurement looks better than the server is, and the other way round happens less."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -101,12 +102,13 @@ class CapacityCurve:
         if sight.none:  # the probability of seeing none of a Poisson number
             self._log -= 0.5 * np.exp(np.minimum(line - sight.excess, NONE))
             return
-        spread = np.sqrt(sight.error**2 + MISFIT**2 + (FAR_MISFIT * np.maximum(np.abs(line), abs(sight.excess))) ** 2)
+        misfit = MISFIT**2 + (FAR_MISFIT * np.maximum(np.abs(line), abs(sight.excess))) ** 2
+        square = sight.error**2 + misfit
         if sight.overrun:
-            self._log += np.log(1e-3 + stdtr(FREEDOM, (line - sight.excess) / spread))
+            self._log += np.log(1e-3 + stdtr(FREEDOM, (line - sight.excess) / np.sqrt(square)))
             return
-        off = (sight.excess - np.minimum(line, math.log(1 / sight.allowed))) / spread
-        self._log -= np.log(spread) + (FREEDOM + 1) / 2 * np.log1p(off**2 / FREEDOM)
+        off = sight.excess - np.minimum(line, math.log(1 / sight.allowed))
+        self._log -= (np.log(square) + (FREEDOM + 1) * np.log1p(off**2 / square / FREEDOM)) / 2
 
     def _misfit(self, sights: Sequence[Sight]) -> float:
         """How much further from the line loads near the capacity are than they should, at least 1, by their median.
@@ -131,9 +133,9 @@ class CapacityCurve:
     def interval(self, confidence: float) -> Interval:
         """The median of the capacity, with its two-sided interval."""
         value = self.quantile(0.5)
-        wide = WIDEN * self._unfit
-        low = value * (self.quantile((1 - confidence) / 2) / value) ** wide
-        high = value * (self.quantile((1 + confidence) / 2) / value) ** wide
+        wide = self._unfit
+        low = value * (self.quantile((1 - confidence) / 2) / value) ** (LOWER * wide)
+        high = value * (self.quantile((1 + confidence) / 2) / value) ** (UPPER * wide)
         return Interval(value=value, low=low, high=high)
 
     @property
