@@ -97,5 +97,5 @@ def _measured(comparison: Comparison) -> str:
     ratio = comparison.ratio
     return (
         f"{comparison.metric} {ratio.value:.2f}× ({ratio.low:.2f}–{ratio.high:.2f}×, "
-        f"{comparison.confidence * 100:g} %) in blocks {comparison.order}"
+        f"{comparison.confidence * 100:.3g} %) in blocks {comparison.order}"
     )
