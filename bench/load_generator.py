@@ -5,6 +5,8 @@ comes (closed loop, as fast as it can), vegeta, and tuner's generator. The highe
 space. A rate is held where every request is answered well and the p99 of schedule delay is within a millisecond, or
 within twice that of vegeta at a light rate where this machine is noisier than that.
 
+Then one worker and two send the same load to a queue (a server that takes a millisecond a request), in turn.
+
 Schedule delay of both is read off the null server's own log, in the same way: the time at which a request came, less
 its time by the constant schedule, less the smallest such difference of the load. It holds the way to the server, too.
 """
@@ -34,6 +36,7 @@ from bench.result import write
 from testbed.null_server import BODY, NullServer
 from testbed.toolbox import Toolbox
 from tuner.engine.protocol import Endpoint, HttpRequest, Ports
+from tuner.load.arrivals import Steady
 from tuner.load.generator import LocustGenerator
 from tuner.load.histogram import decode
 from tuner.load.protocol import LoadPlan
@@ -50,6 +53,7 @@ LOWEST, HIGHEST = 1000.0, 200_000.0
 FINENESS = 1.05
 TRIES = 2
 """A rate is held where one of so many loads holds it: what disturbs a load is somebody else's."""
+SERVICE, UTILISATION = 0.001, 0.7
 USERS = 32
 WORKERS = 64
 """Of vegeta: without a limit, once late, it opens ever more connections and sends ever less."""
@@ -96,8 +100,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
     server, own = sorted(os.sched_getaffinity(0))[:2]
-    with LocustGenerator([own], workers=1) as generator:
+    with LocustGenerator([own], workers=1) as generator, LocustGenerator([own], workers=2) as pair:
         measured = [_round(number, server, own, generator) for number in range(rounds)]
+        for one in measured:
+            one["workers"] = _workers(server, generator, pair)
     figures = _figures(measured)
     write("load_generator", figures, measured, ["python", "-m", "bench.load_generator", "--rounds", str(rounds)])
     return 0 if all(figure.met is not False for figure in figures) else 1
@@ -134,6 +140,30 @@ def _round(number: int, server: int, own: int, generator: LocustGenerator) -> di
     return told
 
 
+def _workers(server: int, *generators: LocustGenerator) -> list[dict[str, float]]:
+    """Percentiles of the latency, in seconds, of the same load by each generator."""
+    found = []
+    for generator in generators:
+        with _null(server, SERVICE) as null:
+            plan = _plan(null.port, UTILISATION / SERVICE, "poisson")
+            histogram = decode(generator.run(plan).histogram)
+        found.append({f"p{percent}": histogram.get_value_at_percentile(percent) / 1e6 for percent in (50, 90, 99)})
+    return found
+
+
+def _plan(port: int, rate: float, arrivals: Steady) -> LoadPlan:
+    return LoadPlan(
+        endpoint=Endpoint(host="127.0.0.1", ports=Ports(http=port, grpc=1, metrics=1)),
+        requests=(HttpRequest(path=PATH, body=b"x" * BYTES, answer_bytes=BODY),),
+        arrivals=arrivals,
+        rate=rate,
+        duration=SECONDS,
+        seed=1,
+        timeout=5.0,
+        bounds=((99.0, 0.05),),
+    )
+
+
 def _highest(send: Send, late: float) -> float:
     """The highest rate that is held, to within ``FINENESS``."""
 
@@ -151,16 +181,7 @@ def _highest(send: Send, late: float) -> float:
 
 def _ours(rate: float, server: int, generator: LocustGenerator) -> Sent:
     with _null(server) as null:
-        plan = LoadPlan(
-            endpoint=Endpoint(host="127.0.0.1", ports=Ports(http=null.port, grpc=1, metrics=1)),
-            requests=(HttpRequest(path=PATH, body=b"x" * BYTES, answer_bytes=BODY),),
-            arrivals="constant",
-            rate=rate,
-            duration=SECONDS,
-            seed=1,
-            timeout=5.0,
-            bounds=((99.0, 0.05),),
-        )
+        plan = _plan(null.port, rate, "constant")
         process = psutil.Process(generator.pid)
         before = process.cpu_times()
         result = generator.run(plan)
@@ -204,8 +225,8 @@ def _vegeta(rate: float, server: int, own: int) -> Sent:
         )
 
 
-def _null(cpu: int) -> NullServer:
-    null = NullServer([cpu])
+def _null(cpu: int, service: float = 0.0) -> NullServer:
+    null = NullServer([cpu], service=service)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, null.pid, PRIORITY)
     return null
@@ -268,6 +289,9 @@ def _figures(rounds: Sequence[dict[str, Any]]) -> list[Figure]:
         figures.append(Figure.of(f"delay p99 at vegeta's rate, {name}", value, "ms", interval=interval))
     value, _ = _mean([one["late"] * 1e3 for one in rounds])
     figures.append(Figure.of("delay allowed", value, "ms"))
+    for percent in ("p50", "p90", "p99"):
+        value, interval = _mean([one["workers"][1][percent] / one["workers"][0][percent] for one in rounds])
+        figures.append(Figure.of(f"latency {percent}, two workers ÷ one", value, "×", interval=interval))
     return [*figures, *_costs(rounds)]
 
 

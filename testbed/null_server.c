@@ -1,11 +1,12 @@
 /* A server that computes nothing and writes down when each request came.
  *
- *   null_server LOG
+ *   null_server LOG [STALL_MS:AFTER_MS [SERVICE_US]]
  *
  * Prints its port on 127.0.0.1 and ends with standard input. It answers each HTTP/1.1 request, once its body is there,
  * with the same 200. To the file LOG it writes, when it ends, the time at which each request's first byte was read:
- * nanoseconds of CLOCK_MONOTONIC, 8 bytes each, in the order of arrival. With a second argument MS:EVERY it is silent
- * for MS milliseconds, EVERY milliseconds after its first request, once: a stall. */
+ * nanoseconds of CLOCK_MONOTONIC, 8 bytes each, in the order of arrival. It can stall: be silent for STALL_MS, once,
+ * from AFTER_MS after its first request on. It can take SERVICE_US for each request, one after the other: a queue. That
+ * time passes by the clock, whatever else the processor does. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,6 +37,9 @@ struct client {
 static struct client *clients[CLIENTS];
 static uint64_t *times;
 static size_t count, room;
+static uint64_t service, busy_until;
+static struct { uint64_t due; int fd; } waiting[CLIENTS];
+static size_t first_waiting, last_waiting; /* places modulo CLIENTS */
 static char buffer[RECEIVE + HEAD];
 
 static uint64_t now(void) {
@@ -106,6 +110,18 @@ static int feed(struct client *client, char *data, size_t size, uint64_t moment)
     return whole;
 }
 
+static void reply(int fd) {
+    if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) != (ssize_t)(sizeof answer - 1)) leave(fd);
+}
+
+static void wait_in_line(int fd) {
+    uint64_t moment = now();
+    busy_until = (busy_until > moment ? busy_until : moment) + service;
+    if (last_waiting - first_waiting == CLIENTS) fail("too many requests at a time");
+    waiting[last_waiting % CLIENTS].due = busy_until;
+    waiting[last_waiting++ % CLIENTS].fd = fd;
+}
+
 static void receive(int fd) {
     ssize_t size = recv(fd, buffer, RECEIVE, 0);
     if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
@@ -114,11 +130,26 @@ static void receive(int fd) {
         leave(fd);
         return;
     }
-    while (whole-- > 0)
-        if (send(fd, answer, sizeof answer - 1, MSG_NOSIGNAL) != (ssize_t)(sizeof answer - 1)) {
-            leave(fd);
-            return;
+    while (whole-- > 0 && clients[fd])
+        if (service)
+            wait_in_line(fd);
+        else
+            reply(fd);
+}
+
+/* Answer those whose turn is over; how long until the next one's is, NULL where nobody waits. */
+static struct timespec *serve(void) {
+    static struct timespec until;
+    uint64_t moment = now();
+    for (; first_waiting < last_waiting; first_waiting++) {
+        uint64_t due = waiting[first_waiting % CLIENTS].due;
+        if (due > moment) {
+            until.tv_sec = (time_t)((due - moment) / 1000000000u), until.tv_nsec = (long)((due - moment) % 1000000000u);
+            return &until;
         }
+        if (clients[waiting[first_waiting % CLIENTS].fd]) reply(waiting[first_waiting % CLIENTS].fd);
+    }
+    return NULL;
 }
 
 static void welcome(int poll, int listener) {
@@ -140,9 +171,10 @@ int main(int argc, char **argv) {
     struct epoll_event events[EVENTS], own = {.events = EPOLLIN};
 
     if (argc < 2 || (argc > 2 && sscanf(argv[2], "%u:%u", &stall, &after) != 2)) {
-        fputs("usage: null_server LOG [STALL_MS:AFTER_MS]\n", stderr);
+        fputs("usage: null_server LOG [STALL_MS:AFTER_MS [SERVICE_US]]\n", stderr);
         return 2;
     }
+    service = argc > 3 ? strtoul(argv[3], NULL, 10) * 1000 : 0;
     if (bind(listener, (struct sockaddr *)&address, size) || listen(listener, 4096) ||
         getsockname(listener, (struct sockaddr *)&address, &size))
         fail("listen");
@@ -153,7 +185,7 @@ int main(int argc, char **argv) {
     printf("%d\n", ntohs(address.sin_port));
     fflush(stdout);
     for (int on = 1; on;) {
-        int ready = epoll_wait(poll, events, EVENTS, -1);
+        int ready = epoll_pwait2(poll, events, EVENTS, serve(), NULL);
         if (stall && count && now() - times[0] > after * 1000000ull) {
             usleep(stall * 1000);
             stall = 0;

@@ -57,10 +57,13 @@ class NullServer:
     It ends with this process, too: its standard input is a pipe from here.
     """
 
-    def __init__(self, cpus: Sequence[int] = (), stall: tuple[float, float] | None = None) -> None:
-        """``cpus``: cores that it runs on. ``stall``: seconds without an answer, seconds after the first request."""
+    def __init__(self, cpus: Sequence[int] = (), stall: tuple[float, float] = (0.0, 0.0), service: float = 0.0) -> None:
+        """``cpus``: cores that it runs on. ``stall``: seconds without an answer, seconds after the first request.
+
+        ``service``: seconds that each request takes, one after the other.
+        """
         self._log = tempfile.NamedTemporaryFile(prefix="null-server-")  # noqa: SIM115 - lives as long as the server
-        told = () if stall is None else (":".join(str(round(1000 * part)) for part in stall),)
+        told = (":".join(str(round(1000 * part)) for part in stall), str(round(1e6 * service)))
         self._process = subprocess.Popen(
             [str(compiled()), self._log.name, *told],
             stdin=subprocess.PIPE,

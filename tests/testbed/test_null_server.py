@@ -80,6 +80,19 @@ def test_it_stalls_once_where_it_is_told_to() -> None:
     assert sorted(taken)[1] < 0.3
 
 
+def test_it_serves_one_request_after_the_other() -> None:
+    with NullServer(service=0.1) as server:
+        socks = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(3)]
+        begin = time.monotonic()
+        for sock in socks:
+            sock.sendall(REQUEST)
+        for sock in socks:
+            answer(sock)
+        assert time.monotonic() - begin >= 0.3
+        for sock in socks:
+            sock.close()
+
+
 def test_it_is_compiled_once(tmp_path: Path) -> None:
     program = compiled(tmp_path)
     stamp = program.stat().st_mtime_ns

@@ -155,7 +155,8 @@ def test_the_command_tells_mistakes_in_one_line(capsys: pytest.CaptureFixture[st
     assert main([]) == 2
     assert main(["nothing"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["usage", "no tool is called 'nothing' (choose one of opa, regal, vegeta)"]
+    told = "no tool is called 'nothing' (choose one of opa, regal, vegeta)"
+    assert [line.split(":")[0] for line in lines] == ["usage", told]
 
 
 def test_every_tool_has_a_pinned_module() -> None:
