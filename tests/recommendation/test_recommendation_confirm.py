@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from tuner.measurement.compare import LOOKS
 from tuner.measurement.model import Capacity, Interval, LoadPoint, Measurement
 from tuner.recommendation.confirm import (
     ATTEMPTS,
-    BLOCKS,
     Block,
     BlockErrored,
     BlockFailed,
@@ -86,9 +86,9 @@ def test_sides_are_interleaved_and_share_their_arrivals(goal: Goal, contender: C
     confirmation = Confirmation(goal, contender("a"), contender("b"), confidence=0.95, seed=70)
     recommendation = confirmed(confirmation, service(500, 800, 0.02, 1))
     assert recommendation.comparison is not None
-    assert recommendation.comparison.order == "ABBAABBAABBA"
-    assert len(confirmation.plan) == BLOCKS
-    for pair in range(BLOCKS // 2):
+    assert recommendation.comparison.order == "ABBAABBA"
+    assert len(confirmation.plan) == 2 * LOOKS[-1]
+    for pair in range(LOOKS[-1]):
         seeds = {block.seed for block in confirmation.plan if block.pair == pair}
         assert seeds == {70 + pair}
 
@@ -118,7 +118,7 @@ def test_latency_is_compared_where_the_goal_says_so(goal_of: Callable[..., Goal]
     assert 1.2 < recommendation.comparison.ratio.value < 1.25
 
 
-@pytest.mark.parametrize("killed_after", range(BLOCKS + 1))
+@pytest.mark.parametrize("killed_after", range(2 * LOOKS[2] + 1))
 def test_it_goes_on_after_any_block_as_if_nothing_had_happened(
     goal: Goal, contender: ContenderOf, killed_after: int
 ) -> None:
@@ -126,7 +126,7 @@ def test_it_goes_on_after_any_block_as_if_nothing_had_happened(
         return Confirmation(goal, contender("a"), contender("b"), confidence=0.95, seed=5)
 
     measure = service(500, 700, 0.05, 8)
-    results = {block: measure(block) for block in fresh().plan}
+    results = {block: measure(block) for block in fresh().plan}  # more than it takes
     whole = confirmed(fresh(), lambda block: results[block])
     stored: list[tuple[Block, BlockResult]] = []
     first = fresh()
@@ -180,9 +180,34 @@ def test_a_block_that_the_machine_spoiled_is_run_again_but_not_for_ever(goal: Go
     assert f"could not be measured in {ATTEMPTS} attempts: disk full" in recommendation.reason
 
 
-def test_nothing_is_decided_before_the_last_block(goal: Goal, contender: ContenderOf) -> None:
+def test_the_smaller_the_difference_the_more_blocks_it_takes(goal: Goal, contender: ContenderOf) -> None:
+    taken = []
+    for gain in (1.5, 1.08):
+        confirmation = Confirmation(goal, contender("a"), contender("b"), confidence=0.99, seed=5)
+        comparison = confirmed(confirmation, service(500, 500 * gain, 0.03, 6)).comparison
+        assert comparison is not None
+        taken.append(len(comparison.order))
+    assert taken[0] == 2 * LOOKS[0]
+    assert taken[0] < taken[1] <= 2 * LOOKS[-1]
+
+
+def test_out_of_time_the_next_look_is_the_last(goal: Goal, contender: ContenderOf) -> None:
+    confirmation = Confirmation(goal, contender("a"), contender("b"), confidence=0.99, seed=5)
+    measure = service(500, 510, 0.05, 8)
+    for _ in range(2 * LOOKS[0] + 1):
+        block = confirmation.next()
+        assert block is not None
+        confirmation.record(block, measure(block))
+    confirmation.out_of_time()
+    recommendation = confirmed(confirmation, measure)
+    assert isinstance(recommendation, KeepBaseline)
+    assert recommendation.comparison is not None
+    assert len(recommendation.comparison.order) == 2 * LOOKS[1]
+
+
+def test_nothing_is_decided_between_two_looks(goal: Goal, contender: ContenderOf) -> None:
     confirmation = Confirmation(goal, contender("a"), contender("b"), confidence=0.95, seed=5)
-    for block in confirmation.plan[:-1]:
+    for block in confirmation.plan[: 2 * LOOKS[0] - 1]:
         confirmation.record(block, BlockMeasured(capacity=500.0, latency={}))
     assert confirmation.comparison() is None
     with pytest.raises(ValueError, match="not finished"):
@@ -200,12 +225,12 @@ def test_latencies_are_compared_at_a_load_that_both_bear() -> None:
     assert shared_rate(None, 450.0, [500.0, 900.0]) == 400
 
 
-@pytest.mark.parametrize(("pairs", "confidence"), [(2, 0.95), (6, 1.0), (6, 0.0)])
+@pytest.mark.parametrize(("looks", "confidence"), [((2, 6), 0.95), ((), 0.95), (LOOKS, 1.0), (LOOKS, 0.0)])
 def test_a_plan_that_can_tell_nothing_is_refused(
-    goal: Goal, contender: ContenderOf, pairs: int, confidence: float
+    goal: Goal, contender: ContenderOf, looks: tuple[int, ...], confidence: float
 ) -> None:
     with pytest.raises(ValueError, match=r"pairs|confidence"):
-        Confirmation(goal, contender("a"), contender("b"), pairs=pairs, confidence=confidence, seed=1)
+        Confirmation(goal, contender("a"), contender("b"), looks=looks, confidence=confidence, seed=1)
 
 
 def measurement(capacity: float | None, at_rate: LoadPoint | None = None) -> Measurement:

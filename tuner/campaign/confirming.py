@@ -92,13 +92,19 @@ def _confirmed(session: Session, number: int) -> Confirmation:
     for event in session.progress.blocks.get(number, ()):
         confirmation.record(event.block, result_of(event.trial.outcome, inputs.goal))
     with watch_machine(session) as machine:
-        while (block := confirmation.next()) is not None:
+        while (block := _next(session, confirmation)) is not None:
             session.journal.record(BlockStarted(candidate=number, block=block))
             trial = _run(session, number, block, inputs.baseline if block.side == "baseline" else assignment)
             session.journal.record(BlockFinished(candidate=number, block=block, trial=trial))
             machine.check_block(number, block.index)
             confirmation.record(block, result_of(trial.outcome, inputs.goal))
     return confirmation
+
+
+def _next(session: Session, confirmation: Confirmation) -> Block | None:
+    if session.elapsed > session.inputs.spec.budget.wall_clock:
+        confirmation.out_of_time()
+    return confirmation.next()
 
 
 def _contender(session: Session, assignment: Assignment) -> Contender:

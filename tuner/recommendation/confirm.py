@@ -1,10 +1,11 @@
 """Is it really better: candidate and baseline measured again, interleaved, on the same arrivals.
 
 The blocks run A B B A A B B A …, so that a drift of the machine meets both sides alike; the two blocks of a pair share
-the seed of their arrivals. The number of blocks is fixed beforehand and nothing is decided before the last one: looking
-early and stopping when it looks good would make "better" true too often. Only a block that fails ends it at once, and
-that can only lead to keeping the baseline. Where several candidates are confirmed in turn, each gets an equal part of
-the error that the spec allows (Bonferroni, ``shared_confidence``), so that the confidence holds for all of them.
+the seed of their arrivals. After stated numbers of pairs (``measurement.compare.LOOKS``) the comparison is looked at,
+and no more blocks are run once it is certain; each look has its part of the error, so looking early does not make
+"better" true too often. A block that fails ends it at once, and that can only lead to keeping the baseline. Where
+several candidates are confirmed in turn, each gets an equal part of the error that the spec allows (Bonferroni,
+``shared_confidence``), so that the confidence holds for all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuner.engine.workload import Resources
-from tuner.measurement.compare import LEAST_PAIRS, paired_ratio
+from tuner.measurement.compare import LEAST_PAIRS, LOOKS, next_look, paired_ratio
 from tuner.measurement.model import Interval
 from tuner.recommendation.cost import cost_of
 from tuner.recommendation.model import Comparison, Side
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 BLOCKS = 12
-"""Blocks of one confirmation, both sides together, where nobody asks for another number."""
+"""About how many blocks a confirmation takes, both sides together: fewer where the difference is large."""
 
 ATTEMPTS = 3
 """How often a block is run while it is the machine that fails, the first time included."""
@@ -139,12 +140,12 @@ class Confirmation:
         *,
         confidence: float,
         seed: int,
-        pairs: int = BLOCKS // 2,
+        looks: Sequence[int] = LOOKS,
         expected: float | None = None,
     ) -> None:
-        """Plan ``pairs`` pairs of blocks; ``confidence`` is that of this comparison's interval (0..1)."""
-        if pairs < LEAST_PAIRS:
-            raise ValueError(f"a confirmation needs at least {LEAST_PAIRS} pairs of blocks")
+        """Look after these numbers of ``pairs``; ``confidence`` is that of this comparison's interval (0..1)."""
+        if not looks or min(looks) < LEAST_PAIRS:
+            raise ValueError(f"a confirmation needs at least {LEAST_PAIRS} pairs of blocks before a look")
         if not 0 < confidence < 1:
             raise ValueError("the confidence lies between 0 and 1")
         self._goal = goal
@@ -152,13 +153,15 @@ class Confirmation:
         self._confidence = confidence
         self._seed = seed
         self._expected = expected
-        self._plan = tuple(_blocks(pairs, seed))
+        self._looks = tuple(looks)
+        self._plan = tuple(_blocks(self._looks[-1], seed))
+        self._out_of_time = False
         self._done: dict[int, BlockMeasured | BlockFailed] = {}
         self._errors: dict[int, list[str]] = {}
 
     @property
     def plan(self) -> tuple[Block, ...]:
-        """Every block in the order in which they run."""
+        """Every block that there may be, in the order in which they run."""
         return self._plan
 
     @property
@@ -174,12 +177,16 @@ class Confirmation:
         return None
 
     def next(self) -> Block | None:
-        """The block to measure now; ``None`` when all are measured, or one has failed."""
-        if self.failure is not None:
+        """The block to measure now; ``None`` when it is certain, at the last look, out of time, or one has failed."""
+        if self.failure is not None or self._certain():
             return None
         block = next((block for block in self._plan if block.index not in self._done), None)
         tried = len(self._errors.get(block.index, [])) if block is not None else 0
         return None if block is None else block.model_copy(update={"attempt": tried + 1})
+
+    def out_of_time(self) -> None:
+        """Let the next look be the last one."""
+        self._out_of_time = True
 
     def record(self, block: Block, result: BlockResult) -> None:
         """Take in the result of a block, in any order; the same block again changes nothing.
@@ -198,27 +205,35 @@ class Confirmation:
         self._done.setdefault(block.index, result)
 
     def comparison(self) -> Comparison | None:
-        """The result; ``None`` until every block is measured."""
-        measured = {index: done for index, done in self._done.items() if isinstance(done, BlockMeasured)}
-        if len(measured) < len(self._plan):
+        """The result; ``None`` until it is certain, or the last look was taken."""
+        if self.failure is not None or not self._certain():
             return None
-        baseline, candidate = (self._blocks_of(side, measured) for side in ("baseline", "candidate"))
-        ratio = paired_ratio(
-            self._merits("baseline", baseline), self._merits("candidate", candidate), self._confidence, self._seed
-        )
+        baseline, candidate = self._measured("baseline"), self._measured("candidate")
+        merits = self._merits("baseline", baseline), self._merits("candidate", candidate)
         return Comparison(
             metric=_metric(self._goal),
             baseline=self._side("baseline", baseline),
             candidate=self._side("candidate", candidate),
-            ratio=ratio,
+            ratio=paired_ratio(*merits, self._confidence, self._seed, self._looks),
             confidence=self._confidence,
-            order="".join("A" if block.side == "baseline" else "B" for block in self._plan),
+            order="".join("A" if block.side == "baseline" else "B" for block in self._plan[: 2 * len(baseline)]),
         )
 
-    def _blocks_of(self, side: str, measured: dict[int, BlockMeasured]) -> list[BlockMeasured]:
-        """The side's blocks by pair."""
+    def _certain(self) -> bool:
+        """True at a look after which no more blocks are needed."""
+        pairs, rest = divmod(len(self._done), 2)
+        if rest or pairs not in self._looks or set(self._done) != set(range(2 * pairs)):
+            return False
+        if self._out_of_time:
+            return True
+        baseline, candidate = (self._merits(side, self._measured(side)) for side in ("baseline", "candidate"))
+        return next_look(baseline, candidate, self._confidence, self._looks) is None
+
+    def _measured(self, side: str) -> list[BlockMeasured]:
+        """The side's measured blocks by pair."""
         mine = sorted((block for block in self._plan if block.side == side), key=lambda block: block.pair)
-        return [measured[block.index] for block in mine]
+        found = (self._done.get(block.index) for block in mine)
+        return [block for block in found if isinstance(block, BlockMeasured)]
 
     def _merits(self, side: str, blocks: Sequence[BlockMeasured]) -> list[float]:
         hourly = self._goal.hourly(self._sides[side].resources)
