@@ -148,7 +148,11 @@ class Search(Section):
     seed: Integer = Field(
         0, ge=0, le=2**32 - 1, description="Seed of everything random, so that a campaign can be repeated."
     )
-    precision: Share = Field("5%", validate_default=True, description="Relative width at which a capacity search ends.")
+    precision: Share = Field(
+        "10%",
+        validate_default=True,
+        description="A capacity is known well enough once its interval is no wider than this, or after five loads.",
+    )
     probe: Duration = Field("4s", validate_default=True, description="Longest load at one rate.")
 
     @field_validator("precision")
