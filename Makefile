@@ -7,7 +7,7 @@ TUNER  := $(BIN)/tuner
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak bench-demo docs lock clean
+.PHONY: help demo test unit lint policy-test soak bench-demo bench-load docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ soak: $(VENV)/.dev ## The long counts, resumable; writes bench/results/soak.json
 
 bench-demo: $(VENV)/.dev ## Where a campaign's time goes; writes bench/results/demo.json
 	@$(BIN)/python -m bench.demo
+
+bench-load: $(VENV)/.dev ## How good measurements are, against truth and against other tools; writes bench/results/load.json
+	@$(BIN)/python -m bench.load
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
 	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md

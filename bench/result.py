@@ -15,9 +15,10 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["RESULTS", "commit", "machine", "write"]
+__all__ = ["RESULTS", "ROOT", "commit", "machine", "write"]
 
-RESULTS = Path(__file__).resolve().parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
 
 
 def machine() -> dict[str, str]:
@@ -51,15 +52,16 @@ def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]
 
 
 def commit() -> str:
-    """The checkout's commit, marked where the work tree differs from it."""
-    done = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-        cwd=RESULTS.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip() or "unknown"
+    """The checkout's commit, marked ``-dirty`` where the work tree differs from it in more than results."""
+    found = _git("rev-parse", "HEAD").stdout.strip()
+    if not found:
+        return "unknown"
+    same = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)bench/results").returncode == 0
+    return found if same else f"{found}-dirty"
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def _print(result: BenchmarkResult) -> None:
