@@ -123,6 +123,8 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "tuner").mkdir(parents=True)
     (folder / "bench" / "results").mkdir(parents=True)
     (folder / "tuner" / "code.py").write_text("pass\n")
+    (folder / "bench" / "__init__.py").touch()
+    (folder / "bench" / "load_comparison.py").write_text("raise SystemExit(1)\n")
     (folder / "bench" / "results" / "demo.json").write_text("{}\n")
     person = ["-c", "user.name=A", "-c", "user.email=a@example.com"]
     for command in (["init", "-q"], ["add", "."], [*person, "commit", "-qm", "Begin"]):
@@ -180,7 +182,7 @@ def test_a_goal_that_is_missed_is_told(store: Store, checkout: Path) -> None:
 def test_a_part_that_measures_nothing_leaves_no_whole(
     store: Store, checkout: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The checkout holds no such module: the part ends without a result, and an old one is not taken for it."""
+    """The part fails in this checkout, and the result that it left before is not taken for its own."""
     store("triton")
     store("comparison", commit="unknown")
     assert load.main(["--parts", "triton", "comparison"]) == 1
