@@ -34,6 +34,7 @@ LOG_LIMIT = 64 * 1024 * 1024
 
 _TICK = 0.05
 _CALM_TICK = 1.0
+_JUST_NOW = 0.1
 _KILL_DEADLINE = 10.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -129,6 +130,7 @@ class _Memory:
         self.tick = _CALM_TICK if limit is None else _TICK
         self._pids: list[int] = []
         self._newest = -1
+        self._measured = 0.0
         self._next_tree = self._next_exact = self._next_near = 0.0
 
     @property
@@ -144,9 +146,14 @@ class _Memory:
         near = self.limit is not None and memory_use.at_most(self._pids) > self.limit
         return now >= (self._next_near if near else self._next_exact) and self.measure()
 
+    def renew(self) -> None:
+        """Take the exact size, unless that was done just now: usage is asked several times at the end of a trial."""
+        if time.monotonic() - self._measured > _JUST_NOW:
+            self.measure()
+
     def measure(self) -> bool:
         """Take the exact size now; True where it is above the limit."""
-        began = time.monotonic()
+        began = self._measured = time.monotonic()
         self._refresh()
         size = memory_use.exact(self._pids)
         cost = time.monotonic() - began
@@ -191,7 +198,7 @@ class _Keeper:
             return
         cause = self._watch()
         if cause in ("stopped", "orphaned"):
-            self._memory.measure()
+            self._memory.renew()
             self._ask_to_end()
         self._kill_all()
         kernel_kill = memory_use.kernel_kills() > self._kernel_kills
@@ -245,7 +252,7 @@ class _Keeper:
         if b"stop" in lines or signal.SIGTERM in signals:
             return "stopped"
         for _ in range(lines.count(b"usage")):
-            self._memory.measure()
+            self._memory.renew()
             self._tell({"event": "usage", **self._usage()})
         return None
 
