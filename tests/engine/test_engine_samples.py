@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from testbed import samples
 from tuner.engine.sample import load_samples
@@ -48,6 +52,53 @@ def break_pickle(folder: Path) -> None:
     np.save(folder / "scale.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
 
 
+def break_length(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes(b"")
+
+
+def break_end(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes((folder / "scale.npy").read_bytes()[:-1])
+
+
+def break_header(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes((folder / "scale.npy").read_bytes()[:40])
+
+
+def break_archive(folder: Path) -> None:
+    with (folder / "scale.npy").open("wb") as file:
+        np.savez(file, scale=np.ones((4, 5), dtype=np.float32))
+
+
+def break_folder(folder: Path) -> None:
+    break_missing(folder)
+    (folder / "scale.npy").mkdir()
+
+
+def break_size(folder: Path) -> None:
+    """Petabytes, by the header alone."""
+    claimed = header("{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000000, 5), }")
+    (folder / "scale.npy").write_bytes(claimed)
+
+
+def break_integer(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes(
+        header(f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({'9' * 30}, 5), }}")
+    )
+
+
+def break_syntax(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes(header("{'descr': '<f4', "))
+
+
+def break_nesting(folder: Path) -> None:
+    (folder / "scale.npy").write_bytes(header("-" * 9000 + "1"))
+
+
+def header(text: str) -> bytes:
+    """The beginning of a .npy file that says that."""
+    return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text.encode() + b"\n"
+
+
 def break_datatype(folder: Path) -> None:
     np.save(folder / "image.npy", np.zeros((4, 2, 3), dtype=np.int16))
 
@@ -74,6 +125,15 @@ def break_empty(folder: Path) -> None:
         (break_missing, "no samples for the input 'scale'"),
         (break_bytes, r"not a \.npy file"),
         (break_pickle, r"not a \.npy file"),
+        (break_length, r"not a \.npy file"),
+        (break_end, r"not a \.npy file: it is shorter than its header says"),
+        (break_header, r"not a \.npy file"),
+        (break_archive, r"not a \.npy file"),
+        (break_folder, r"not a \.npy file"),
+        (break_size, r"not a \.npy file: it is shorter than its header says"),
+        (break_integer, r"not a \.npy file"),
+        (break_syntax, r"not a \.npy file"),
+        (break_nesting, r"not a \.npy file"),
         (break_datatype, "the samples are int16, not uint8"),
         (break_shape, "shape 4×3×2, not n×2×3"),
         (break_rank, "shape 2×3, not n×2×3"),
@@ -87,6 +147,19 @@ def test_what_does_not_fit_is_told(tmp_path: Path, broken: object, complaint: st
     broken(tmp_path)
     with pytest.raises(UserError, match=complaint):
         load_samples(PAYLOAD, tmp_path)
+
+
+@given(st.lists(st.tuples(st.integers(0, 247), st.integers(0, 255)), max_size=4), st.integers(0, 248))
+def test_no_bytes_are_more_than_a_mistake(changes: list[tuple[int, int]], length: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder)
+        raw = bytearray((folder / "scale.npy").read_bytes()[:208])
+        for place, value in changes:
+            raw[place % len(raw)] = value
+        (folder / "scale.npy").write_bytes(raw[:length])
+        with contextlib.suppress(UserError):
+            assert len(load_samples(PAYLOAD, folder)) == 4
 
 
 def test_rendered_lines_are_the_same_for_the_same_seed() -> None:

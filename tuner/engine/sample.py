@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tuner.errors import Problem, UserError
@@ -28,6 +29,18 @@ _DTYPES: Mapping[str, str] = {
     "FP32": "float32",
     "FP64": "float64",
 }
+_MALFORMED = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    OverflowError,
+    TokenError,
+    SyntaxError,
+    RecursionError,
+    MemoryError,
+)
+"""What numpy lets through of a header that is no header, beside what it says itself."""
 
 
 def load_samples(payload: Payload, folder: Path) -> Samples:
@@ -47,19 +60,12 @@ def load_samples(payload: Payload, folder: Path) -> Samples:
 def _stack(tensor: TensorInput, path: Path) -> NDArray[Any]:
     import numpy as np
 
-    try:
-        stack = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(
-            Problem(f"no samples for the input {tensor.name!r}", "write them there with numpy.save", file=str(path))
-        ) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(Problem(f"not a .npy file: {error}", "write it with numpy.save", file=str(path))) from error
+    stack = _mapped(tensor.name, path)
     wanted = np.dtype(_DTYPES[tensor.datatype])
     shape = "×".join(map(str, tensor.shape))
-    if not isinstance(stack, np.ndarray) or stack.dtype != wanted:
-        found = getattr(stack, "dtype", type(stack).__name__)
-        raise UserError(Problem(f"the samples are {found}, not {wanted}", f"save them as {wanted}", file=str(path)))
+    if stack.dtype != wanted:
+        told = f"the samples are {stack.dtype}, not {wanted}"
+        raise UserError(Problem(told, f"save them as {wanted}", file=str(path)))
     if stack.shape[1:] != tensor.shape or not stack.ndim:
         found = "×".join(map(str, stack.shape))
         raise UserError(
@@ -71,4 +77,20 @@ def _stack(tensor: TensorInput, path: Path) -> NDArray[Any]:
         )
     if not len(stack):
         raise UserError(Problem("the file holds no sample", "save at least one sample", file=str(path)))
-    return np.ascontiguousarray(stack)
+    return np.array(stack, order="C")
+
+
+def _mapped(name: str, path: Path) -> NDArray[Any]:
+    """The file's array, mapped: what its header claims takes no memory before it is known to be there and to fit."""
+    from numpy.lib.format import open_memmap
+
+    try:
+        mapped: NDArray[Any] = open_memmap(path, mode="r")
+    except FileNotFoundError as error:
+        raise UserError(
+            Problem(f"no samples for the input {name!r}", "write them there with numpy.save", file=str(path))
+        ) from error
+    except _MALFORMED as error:
+        told = "it is shorter than its header says" if "mmap length" in str(error) else str(error) or repr(error)
+        raise UserError(Problem(f"not a .npy file: {told}", "write it with numpy.save", file=str(path))) from error
+    return mapped
