@@ -60,12 +60,14 @@ WORKERS = 64
 PATH = "/v2/models/m/infer"
 PRIORITY = -10
 """Of every process that takes part, where this user may: the one that tuner's workers give themselves. Each is also a
-session of its own, as they are, because Linux may schedule by sessions."""
+session of its own of that priority, as they are, because Linux may schedule by sessions."""
 _PINNED = f"""
 import contextlib, os, sys
 with contextlib.suppress(PermissionError):
     os.setpriority(os.PRIO_PROCESS, 0, {PRIORITY})
 os.setsid()
+with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+    file.write("{PRIORITY}")
 os.sched_setaffinity(0, {{int(sys.argv[1])}})
 os.execv(sys.argv[2], sys.argv[2:])
 """
@@ -229,6 +231,8 @@ def _null(cpu: int, service: float = 0.0) -> NullServer:
     null = NullServer([cpu], service=service)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, null.pid, PRIORITY)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{null.pid}/autogroup").write_text(str(PRIORITY))
     return null
 
 
