@@ -75,7 +75,10 @@ def test_plan_runs_nothing_and_says_what_would_be_run(service: Service) -> None:
     assert plan["trials"] == 4
     assert plan["minutes"] > 0
     assert {parameter["name"] for parameter in plan["parameters"]} == {"instances", "max_batch_size"}
-    assert "12 configurations" in service.tuner("plan", str(service.repository / SPEC_PATH)).stdout
+    shown = service.tuner("plan", str(service.repository / SPEC_PATH)).stdout
+    assert "12 configurations" in shown
+    assert "p50 at 90% confidence needs 4 requests in one load" in shown
+    assert "no capacity below 20/s can be certified" in " ".join(shown.split())
     assert not (service.state / "campaigns").exists()
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tuner.load.histogram import encode_seconds
 from tuner.load.protocol import LoadResult, LoadWindow
 from tuner.measurement.model import Judgement
 from tuner.measurement.verdict import Limits, allowed, judge, needed, refuting
-from tuner.spec.model import Slo
+from tuner.spec.model import Slo, TuningSpec
 
 binom: Any = import_module("scipy.stats").binom
 TABLE = {
@@ -28,6 +29,30 @@ LIMITS = Limits.of(Slo.model_validate({"latency": {"p99": "50ms"}, "errorRate": 
 @pytest.mark.parametrize("percentile", TABLE)
 def test_requests_needed_are_those_of_mlperfs_table(percentile: float) -> None:
     assert {over: needed(over, percentile, 0.99) for over in TABLE[percentile]} == TABLE[percentile]
+
+
+@given(st.sampled_from(["p50", "p90", "p95", "p99", "p99.9", "p99.99"]), st.sampled_from([0.9, 0.95, 0.99]))
+def test_a_spec_is_refused_where_not_even_a_perfect_load_certifies(percentile: str, confidence: float) -> None:
+    """One request fewer than the verdict needs is a mistake in the spec, and the message names the number."""
+    requests = needed(0, float(percentile[1:]), confidence)
+    written = {
+        "apiVersion": "tuner/v1alpha1",
+        "kind": "TuningSpec",
+        "metadata": {"name": "s"},
+        "service": {"engine": "simulator", "model": "model", "manifest": "deployment.yaml", "container": "c"},
+        "parameters": {"instances": {}},
+        "load": {"payload": {"samples": "s", "inputs": [{"name": "i", "datatype": "UINT8", "shape": [1]}]}},
+        "slo": {"latency": {percentile: "50ms"}, "confidence": f"{confidence:.0%}"},
+        "prices": {"cpu": "1 USD", "memory": "1 USD"},
+        "search": {"probe": "1s"},
+    }
+
+    def at(rate: int) -> dict[str, object]:
+        return {**written, "objective": {"goal": "minimize-latency", "rate": f"{rate}/s"}}
+
+    assert TuningSpec.model_validate(at(requests)).objective.rate == requests
+    with pytest.raises(ValidationError, match=f"{percentile} at .* needs {requests:,} requests"):
+        TuningSpec.model_validate(at(requests - 1))
 
 
 percentiles = st.sampled_from([50.0, 90.0, 95.0, 99.0, 99.9])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tuner.campaign.inputs import Inputs
+from tuner.measurement.verdict import needed
 from tuner.recommendation.confirm import BLOCKS
 from tuner.space.price import hourly_cost
+from tuner.spec.model import TuningSpec
 from tuner.spec.quantity import Money
 from tuner.value import Value
 
@@ -42,6 +44,8 @@ class Plan(Value):
     core_hours: float
     money: Money
     limited_by: str
+    certain: str = ""
+    """How many requests a load needs to certify the SLO, and the lowest capacity that can be certified."""
     steps: tuple[str, ...]
 
 
@@ -68,6 +72,7 @@ def make_plan(inputs: Inputs) -> Plan:
         core_hours=hours * (resources.cpu or 0.0),
         money=Money(amount=round(hourly.amount * _decimal(hours), 4), currency=hourly.currency),
         limited_by="wall clock" if limited else "trials",
+        certain=_certain(spec),
         steps=(
             f"measure the baseline ({inputs.baseline}), then up to {trials - 1} other configurations "
             f"chosen by {spec.search.sampler}",
@@ -75,6 +80,15 @@ def make_plan(inputs: Inputs) -> Plan:
             f"judge it by {len(inputs.bundle.modules)} policy modules ({inputs.bundle.revision[:19]})",
             f"propose the change of {inputs.manifest_path} as a pull request",
         ),
+    )
+
+
+def _certain(spec: TuningSpec) -> str:
+    slo, probe = spec.slo, spec.search.probe
+    requests, percentile = max((needed(0, percent, slo.confidence), percent) for percent, _ in slo.bounds)
+    return (
+        f"p{percentile:g} at {slo.confidence * 100:g}% confidence needs {requests:,} requests in one load: "
+        f"with search.probe {probe:g}s no capacity below {requests / probe:.4g}/s can be certified"
     )
 
 

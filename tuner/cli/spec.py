@@ -156,5 +156,6 @@ def _print_plan(console: Console, plan: Plan) -> None:
         f"at most {plan.trials} trials and {plan.blocks} confirmation blocks: about {plan.minutes:.0f} min, "
         f"{plan.core_hours:.2f} core-hours, {plan.money}"
     )
+    console.print(plan.certain, markup=False)
     for step in plan.steps:
         console.print(f"  {step}", markup=False)

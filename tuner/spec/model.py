@@ -6,6 +6,7 @@ the people who write specs.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 Metric = Literal["cost", "capacity", "latency"]
+MOST_RATE = 10_000.0
+"""Requests per second that one server is assumed to bear at most, where the spec states no rate."""
 
 
 class Metadata(Section):
@@ -239,4 +242,23 @@ class TuningSpec(Section):
                     "raise the timeout or lower the bound",
                     at=("slo", "latency", key),
                 )
+        self._certifiable()
         return self
+
+    def _certifiable(self) -> None:
+        """A load of ``search.probe`` has to hold as many requests as certify each percentile with none over its bound.
+
+        (1 - share over the bound) ** requests is how often a server that just misses the percentile shows none.
+        """
+        probe, stated = self.search.probe, self.objective.rate
+        rate = stated or max(MOST_RATE, self.load.expected or 0.0)
+        held = f"at objective.rate ({rate:g}/s)" if stated else f"even at {rate:g}/s"
+        for key in self.slo.latency:
+            needed = math.ceil(math.log(1 - self.slo.confidence) / math.log(float(key[1:]) / 100))
+            if needed > rate * probe * (1 + 1e-9):
+                raise Mistake(
+                    f"{key} at {self.slo.confidence * 100:g}% confidence needs {needed:,} requests in one load, "
+                    f"{held} search.probe ({probe:g}s) holds {int(rate * probe):,}",
+                    f"write search.probe: {math.ceil(needed / rate)}s, a lower percentile or a lower confidence",
+                    at=("slo", "latency", key),
+                )
