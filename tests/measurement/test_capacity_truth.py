@@ -9,7 +9,7 @@ import pytest
 
 from tuner.engine.protocol import Endpoint, HttpRequest
 from tuner.load.simulated import SimulatedGenerator, SimulatedServer
-from tuner.measurement.course import measure, remeasure
+from tuner.measurement.course import measure
 from tuner.measurement.model import Measurement
 from tuner.spec.model import Load, Search, Slo
 
@@ -40,15 +40,17 @@ def test_the_interval_holds_the_true_capacity(
     true = truth(server)
 
     def once(seed: int) -> Measurement:
-        generator = SimulatedGenerator(server, seed=seed)
-        if known:
-            return remeasure(
-                generator, endpoint, requests, slo=slo, load=load, search=search, seed=seed, capacity=1.02 * true,
-                check=lambda: None,
-            )  # fmt: skip
         return measure(
-            generator, endpoint, requests, slo=slo, load=load, search=search, seed=seed, check=lambda: None
-        )  # fmt: skip
+            SimulatedGenerator(server, seed=seed),
+            endpoint,
+            requests,
+            slo=slo,
+            load=load,
+            search=search,
+            seed=seed,
+            known=1.02 * true if known else None,
+            check=lambda: None,
+        )
 
     measured = [once(seed) for seed in range(SEEDS)]
     found = [measurement.capacity for measurement in measured if measurement.capacity is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tuner.campaign.event import BlockFinished, BlockStarted, Judged, Recommended
 from tuner.campaign.judging import judge
 from tuner.campaign.machine import watch_machine
-from tuner.campaign.measuring import measure_again
+from tuner.campaign.measuring import measure_server
 from tuner.campaign.searching import open_search
 from tuner.campaign.session import Session, capacity_of
 from tuner.policy.model import Verdict
@@ -122,8 +122,8 @@ def _run(session: Session, number: int, block: Block, assignment: Assignment) ->
         engine=session.inputs.engine,
         backend=session.backend,
         model=session.model,
-        measure=lambda server: measure_again(
-            session, server, f"block {block.index + 1}, {block.side}", seed=block.seed, capacity=capacity, rate=rate
+        measure=lambda server: measure_server(
+            session, server, f"block {block.index + 1}, {block.side}", seed=block.seed, known=capacity, rate=rate
         ),
         trials=session.folder / "trials",
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from tuner.campaign.observer import Observer
 from tuner.campaign.session import Session
 from tuner.load.protocol import LoadGenerator, LoadPlan, LoadResult
-from tuner.measurement.course import measure, remeasure
+from tuner.measurement.course import measure
 from tuner.measurement.model import Measurement
 from tuner.trial.protocol import InconclusiveTrialError, Server
 
-__all__ = ["measure_again", "measure_server"]
+__all__ = ["measure_server"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,20 @@ class _Shown:
         return result
 
 
-def measure_server(session: Session, server: Server, label: str, *, seed: int, expected: float | None) -> Measurement:
-    """The whole measurement of a trial; ``expected`` capacity in requests per second, where there is a guess.
+def measure_server(
+    session: Session,
+    server: Server,
+    label: str,
+    *,
+    seed: int,
+    expected: float | None = None,
+    known: float | None = None,
+    rate: float | None = None,
+) -> Measurement:
+    """The measurement of a trial; ``expected`` capacity in requests per second, where there is a guess.
 
-    InconclusiveTrialError where the measurement cannot be believed.
+    With ``known``, the capacity of an earlier trial, it is the shorter one of a confirmation block. ``rate``: where to
+    take the latency too. InconclusiveTrialError where the measurement cannot be believed.
     """
     spec = session.inputs.spec
     measurement = measure(
@@ -43,27 +53,7 @@ def measure_server(session: Session, server: Server, label: str, *, seed: int, e
         search=spec.search,
         seed=seed,
         start_rate=expected,
-        at_rate=spec.objective.rate,
-        check=server.check,
-        arrivals=session.inputs.arrivals,
-    )
-    return _believed(session, server, measurement)
-
-
-def measure_again(
-    session: Session, server: Server, label: str, *, seed: int, capacity: float, rate: float | None
-) -> Measurement:
-    """The shorter measurement of a confirmation block, around a capacity that is about known; errors as above."""
-    spec = session.inputs.spec
-    measurement = remeasure(
-        _generator(session, server, label),
-        server.endpoint,
-        session.requests,
-        slo=spec.slo,
-        load=spec.load,
-        search=spec.search,
-        seed=seed,
-        capacity=capacity,
+        known=known,
         at_rate=rate,
         check=server.check,
         arrivals=session.inputs.arrivals,

@@ -171,7 +171,14 @@ def _check_baseline(session: Session, *, over: bool = False) -> None:
 def _measured(session: Session, proposal: Proposal, server: Server) -> Measurement:
     """Measure; a baseline that bears no load at all is what runs in production, so that is not believed at once."""
     seed, label = session.inputs.spec.search.seed, f"trial {proposal.number}"
-    measurement = measure_server(session, server, label, seed=seed, expected=_typical_rate(session))
+    measurement = measure_server(
+        session,
+        server,
+        label,
+        seed=seed,
+        expected=_typical_rate(session),
+        rate=session.inputs.spec.objective.rate,
+    )
     tries = sum(trial.assignment == proposal.assignment for trial in session.progress.trials.values()) + 1
     if measurement.capacity is None and proposal.assignment == session.inputs.baseline and tries < ATTEMPTS:
         raise InconclusiveTrialError(f"the baseline bore no load within the SLO: {measurement.reason}")

@@ -41,6 +41,8 @@ SKEW = 0.5
 the variance where the estimate is log-normal; by this part, set by simulation, the capacities come out unbiased."""
 NONE = 2.5
 """Standard error of the logarithm of a share of which nothing was seen, about half a request."""
+FEARED, NEAR = 2.6, 2.0
+"""Standard errors that are to be feared; errors up to the second are taken as they are."""
 LOWEST = -25.0
 """Natural logarithm of the smallest share that is told apart from none."""
 
@@ -126,7 +128,7 @@ def _extrapolated(bound: float, latency: Floats, lost: float) -> Tail | None:
     distance = (bound - level) / excess
     # How each request moves the logarithm of the share (its influence function).
     influence = (above + distance * (beyond / excess - above)) / share
-    tail = _tail(math.log(share) - distance, _error(influence))
+    tail = _tail(math.log(share) - distance, _within(distance, _error(influence)))
     if not (latency > bound).any():
         independent = (1 - share) / share / max(_error(above / share), 1e-9) ** 2
         none = _none(min(independent, len(latency)))
@@ -134,6 +136,15 @@ def _extrapolated(bound: float, latency: Floats, lost: float) -> Tail | None:
     if not lost:
         return tail
     return Tail(log_share=math.log(math.exp(tail.log_share) * (1 - lost) + lost), error=tail.error)
+
+
+def _within(distance: float, error: float) -> float:
+    """A large error of a far distance, such that what is to be feared stays above 0.
+
+    The mean excess is known by a factor, and so is the distance in units of it: a distance of 25 with an error of 20 is
+    25 divided by some number, never below 0.
+    """
+    return min(error, max(distance * -math.expm1(-FEARED * error / max(distance, 1.0)) / FEARED, NEAR))
 
 
 def _none(requests: float) -> Tail:

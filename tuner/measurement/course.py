@@ -1,7 +1,7 @@
 """The course of a measurement: warm up, see the unloaded latency, search the capacity, load at the stated rate.
 
-``measure`` knows nothing about the configuration; ``remeasure`` measures one whose capacity is known, for blocks that
-are compared with each other. Both judge every load by the same rules.
+A configuration whose capacity is about known is measured again in fewer loads, for blocks that are compared with each
+other; every load is judged by the same rules.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tuner.measurement.steady import steady_from
 from tuner.measurement.verdict import Limits
 from tuner.spec.model import Load, Search, Slo
 
-__all__ = ["measure", "remeasure"]
+__all__ = ["measure"]
 
 SCOUT, SCOUT_COUNT = 0.6, 40
 """Seconds of a scout, and the requests that it takes at least, within the longest load."""
@@ -55,6 +55,7 @@ def measure(
     search: Search,
     seed: int,
     start_rate: float | None = None,
+    known: float | None = None,
     at_rate: float | None = None,
     check: Callable[[], None],
     arrivals: Arrivals | None = None,
@@ -62,11 +63,15 @@ def measure(
     """Measure a started server. ``check`` runs between loads and raises where the server is gone.
 
     ``start_rate``: where the capacity is expected, requests per second; guessed from the unloaded latency where
-    ``None``. ``at_rate``: a rate to report as well. ``arrivals``: those of the spec, with the trace that it names, for
+    ``None``. ``known``: what it was measured to be; the search begins there, takes fewer loads, and takes no unloaded
+    latency. ``at_rate``: a rate to report as well. ``arrivals``: those of the spec, with the trace that it names, for
     which alone they are needed. Whatever ``check`` and the generator raise passes through.
     """
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
     first = _first(prober)
+    if known is not None:
+        _settle(prober, 0.7 * known)
+        return _measurement(prober, _hunt(prober, _again(known, prober, search)), prober.elapsed, at_rate, {})
     if not first.answered:
         return _refused(prober, prober.elapsed, prober.point(FIRST_RATE, first))
     median = percentile(first.histogram, 50)
@@ -81,46 +86,20 @@ def measure(
         return _refused(prober, warm_up, unloaded)
     start = BEYOND * start_rate if start_rate else GUESS / unloaded.latency["p50"]
     hunt = _hunt(
-        prober,
-        CapacitySearch(start, precision=search.precision, confidence=slo.confidence, floor=prober.floor),
+        prober, CapacitySearch(start, precision=search.precision, confidence=slo.confidence, floor=prober.floor)
     )
     return _measurement(prober, hunt, warm_up, at_rate, unloaded.latency)
 
 
-def remeasure(
-    generator: LoadGenerator,
-    endpoint: Endpoint,
-    requests: Sequence[HttpRequest],
-    *,
-    slo: Slo,
-    load: Load,
-    search: Search,
-    seed: int,
-    capacity: float,
-    at_rate: float | None = None,
-    check: Callable[[], None],
-    arrivals: Arrivals | None = None,
-) -> Measurement:
-    """Measure a server whose capacity (requests per second) is about known: the search begins there, in small steps.
-
-    No unloaded latency is taken. Otherwise as ``measure``.
-    """
-    prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
-    _first(prober)
-    _settle(prober, 0.7 * capacity)
-    warm_up = prober.elapsed
-    hunt = _hunt(
-        prober,
-        CapacitySearch(
-            BEYOND * capacity,
-            precision=search.precision,
-            confidence=slo.confidence,
-            likely=capacity,
-            floor=prober.floor,
-            loads=BLOCK_LOADS,
-        ),
+def _again(known: float, prober: Prober, search: Search) -> CapacitySearch:
+    return CapacitySearch(
+        BEYOND * known,
+        precision=search.precision,
+        confidence=prober.limits.confidence,
+        likely=known,
+        floor=prober.floor,
+        loads=BLOCK_LOADS,
     )
-    return _measurement(prober, hunt, warm_up, at_rate, {})
 
 
 @dataclass(frozen=True, slots=True)

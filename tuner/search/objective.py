@@ -80,17 +80,18 @@ class Goal:
             return Missed(measurement.reason or "no load met the SLO", overshoot(measurement))
         hourly = self.hourly(resources)
         capacity = measurement.capacity.rate.value
-        latency = self._latency(measurement.at_rate)
+        latency = self._latency(measurement.at_rate, capacity)
         if isinstance(latency, Missed):
             return latency
         return Metrics(capacity=capacity, hourly=hourly, cost=cost_per_million(hourly, capacity), latency=latency)
 
-    def _latency(self, at_rate: LoadPoint | None) -> float | Missed | None:
+    def _latency(self, at_rate: LoadPoint | None, capacity: float) -> float | Missed | None:
+        """A load that was too short to tell counts as within the SLO where the capacity is above it."""
         if "latency" not in self.objective.metrics:
             return None
         if at_rate is None:
             return Missed(f"the latency at {self.objective.rate:g} requests/s was not measured", 0.5)
-        if at_rate.judgement != "pass":
+        if at_rate.judgement != "pass" and (at_rate.judgement != "undecided" or at_rate.rate > capacity):
             reason = f"at {at_rate.rate:g} requests/s the SLO is not met: {at_rate.reason}"
             return Missed(reason, _excess(at_rate))
         latency = at_rate.latency.get(self.latency_percentile)
