@@ -106,6 +106,15 @@ def test_it_takes_memory_when_told(start: Start, tmp_path: Path, fault: str) -> 
         assert eventually(lambda: bool(process.memory_info().rss > 200 << 20))
 
 
+def test_a_connection_is_reset_when_told(start: Start, tmp_path: Path) -> None:
+    with start(ENGINE, workload(fault="reset", fault_every=2), tmp_path) as running:
+        assert ready(running)
+        for _ in range(3):
+            assert ask(running.endpoint, REQUEST)[0] == 200
+            with pytest.raises(ConnectionResetError):
+                ask(running.endpoint, REQUEST)
+
+
 def test_a_missing_answer_is_missing(start: Start, tmp_path: Path) -> None:
     with start(ENGINE, workload(fault="stall", fault_every=2), tmp_path) as running:
         assert ready(running)

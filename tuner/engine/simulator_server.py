@@ -13,6 +13,8 @@ import collections
 import json
 import os
 import signal
+import socket
+import struct
 import sys
 import time
 from dataclasses import asdict, dataclass, fields
@@ -30,6 +32,7 @@ FAULTS = {
     "leak": "takes memory without end once `fault_after` requests came",
     "error": "answers 500 to every `fault_every`th request",
     "wrong-length": "answers 200 with a body one byte short to every `fault_every`th request",
+    "reset": "resets the connection at every `fault_every`th request",
     "stall": "never answers every `fault_every`th request",
     "slow": "needs ten times as long",
     "ignore-terminate": "does not end on SIGTERM",
@@ -104,6 +107,9 @@ class Batcher:
             self.leak()
         if self.received % setup.fault_every == 0:
             if setup.fault == "stall":
+                return
+            if setup.fault == "reset":
+                connection.reset()
                 return
             if setup.fault == "error":
                 connection.answer(500, b'{"error":"as told"}')
@@ -219,6 +225,13 @@ class Connection(asyncio.Protocol):
             head = f"HTTP/1.1 {status} Simulated\r\nContent-Length: {len(body)}\r\n\r\n"
             self.transport.write(head.encode() + body)
             self.take()
+
+    def reset(self) -> None:
+        """End the connection as a crash would: with RST, whatever is still to be sent."""
+        if self.transport is not None:
+            linger = struct.pack("ii", 1, 0)
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            self.transport.abort()
 
 
 def tell(message: str) -> None:
