@@ -112,6 +112,7 @@ def test_the_key_is_made_once_and_printed_as_an_allowed_signer(service: Service)
         ({MANIFEST_PATH: "kind: [\n"}, f"{MANIFEST_PATH}:"),
         ({MANIFEST_PATH: MANIFEST.replace("    limits: ", "    limit: ").replace('cpu: "1", ', "")}, "limit"),
         ({"configs/echo/samples/x.npy": b"not an array"}, "x.npy"),
+        ({"configs/echo/samples/x.npy": b""}, "x.npy"),
         ({"policies/broken.rego": "package broken\n\ndeny contains if {\n"}, "broken.rego"),
         ({"policies/quota.yaml": "quotas: 3\n"}, "policies/quota.yaml:1:"),
         ({"policies/data.yaml": "limits: {}\n"}, "it would have no effect"),
