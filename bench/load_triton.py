@@ -1,6 +1,6 @@
 """The capacity of one real server, again and again: ours, perf_analyzer's rule, a fixed-step sweep.
 
-``python -m bench.load_triton [--runs 4] [--quick]`` starts Triton with the text-orientation model as a trial does (the
+``python -m bench.load_triton [--runs 4] [--minutes 25] [--quick]`` starts Triton with the text-orientation model as a trial does (the
 server on its core, the load generator on another), leaves it running, and measures it in rounds: four measurements of
 ours with one of each peer's rule between them, so that a drift of the machine meets all alike. The peers are told a
 range around the capacity (``bench.load_peers.RANGE`` of the mean of ours so far); ours is told nothing. The rules are
@@ -64,7 +64,6 @@ Method = Literal["ours", "perf_analyzer", "sweep"]
 PEERS: tuple[Method, ...] = ("perf_analyzer", "sweep")
 ROUND: tuple[Method, ...] = ("ours", "ours", "perf_analyzer", "ours", "ours", "sweep")
 QUICK: tuple[Method, ...] = ("ours", "ours", "perf_analyzer", "ours", "sweep")
-LIMIT = 25 * 60.0
 ERROR = 0.05
 """Of every interval, both sides together."""
 
@@ -150,11 +149,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure and write; 1 where a goal is missed or the server cannot be measured."""
     parser = argparse.ArgumentParser(prog="bench.load_triton", description=__doc__)
     parser.add_argument("--runs", type=int, default=4, help="rounds: runs of each peer")
+    parser.add_argument("--minutes", type=float, default=25, help="no round is begun that would end later")
     parser.add_argument("--quick", action="store_true", help="one short round, as a try; writes no result")
     given = parser.parse_args(argv)
     try:
         with _served() as bench:
-            runs = list(_measured(bench, 1 if given.quick else given.runs, QUICK if given.quick else ROUND))
+            rounds, order = (1, QUICK) if given.quick else (given.runs, ROUND)
+            runs = list(_measured(bench, rounds, order, given.minutes))
     except (TunerError, TrialFailedError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -190,15 +191,15 @@ def _served() -> Iterator[_Bench]:
         yield _Bench(spec, server, requests, generator, itertools.count(10_000_019))
 
 
-def _measured(bench: _Bench, rounds: int, order: Sequence[Method]) -> Iterator[Run]:
-    """The runs, one after the other; no round is begun that would end after the limit."""
+def _measured(bench: _Bench, rounds: int, order: Sequence[Method], minutes: float) -> Iterator[Run]:
+    """The runs, one after the other; no round is begun that would end after so many minutes."""
     random = np.random.Generator(np.random.PCG64(7))
     began = time.monotonic()
     ours: list[float] = []
     for number in range(rounds):
         lasted = (time.monotonic() - began) / max(number, 1)
-        if number and time.monotonic() - began + lasted > LIMIT:
-            sys.stderr.write(f"{number} of {rounds} rounds: another one would pass {LIMIT / 60:g} minutes\n")
+        if number and time.monotonic() - began + lasted > 60 * minutes:
+            sys.stderr.write(f"{number} of {rounds} rounds: another one would pass {minutes:g} minutes\n")
             return
         for method in order:
             start = _mean(ours)[0] * float(random.uniform(*RANGE)) if ours else None
