@@ -21,9 +21,6 @@ from tuner.measurement.benchmark import BenchmarkResult, Figure
 
 __all__ = ["PARTS", "Part", "gathered", "main", "usable"]
 
-CODE = ("bench", "testbed", "tuner", "requirements", "pyproject.toml", "configs/text-orientation")
-"""What a measurement depends on; results and texts do not count."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -111,7 +108,7 @@ def _same_code(commit: str) -> bool:
     """Is what a measurement depends on the same in the work tree as in the commit? No where git cannot tell."""
     if commit.endswith("-dirty") or commit == "unknown":
         return False
-    compared = ["git", "diff", "--quiet", commit, "--", *CODE, ":(exclude)bench/results"]
+    compared = ["git", "diff", "--quiet", commit, "--", *result.CODE]
     return subprocess.run(compared, cwd=result.ROOT, capture_output=True, check=False).returncode == 0
 
 

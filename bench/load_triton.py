@@ -1,11 +1,10 @@
 """The capacity of one real server, again and again: ours, perf_analyzer's rule, a fixed-step sweep.
 
-``python -m bench.load_triton [--runs 4] [--minutes 25] [--quick]`` starts Triton with the text-orientation
-model as a trial does (the server on its core, the load generator on another), leaves it running, and measures it in
-rounds: four measurements of
-ours with one of each peer's rule between them, so that a drift of the machine meets all alike. The peers are told a
-range around the capacity (``bench.load_peers.RANGE`` of the mean of ours so far); ours is told nothing. The rules are
-those of ``bench.load_peers``, each window one load of the same generator.
+``python -m bench.load_triton [--runs 4] [--minutes 25] [--quick]`` starts Triton with the text-orientation model as a
+trial does (the server on its core, the load generator on another), leaves it running, and measures it in rounds: four
+measurements of ours with one of each peer's rule between them, so that a drift of the machine meets all alike. The
+peers are told a range around the capacity (``bench.load_peers.RANGE`` of the mean of ours so far); ours is told
+nothing. The rules are those of ``bench.load_peers``, each window one load of the same generator.
 
 ``seconds`` are those of load: of ours all, warm-up and what was still open at the end of each load included; of a peer
 its windows alone, as a tool that goes on at once would need. ``spread`` is the standard deviation of the logarithm of

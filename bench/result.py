@@ -15,10 +15,20 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["RESULTS", "ROOT", "commit", "machine", "write"]
+__all__ = ["CODE", "RESULTS", "ROOT", "commit", "machine", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
+CODE = (
+    "bench",
+    "testbed",
+    "tuner",
+    "requirements",
+    "pyproject.toml",
+    "configs/text-orientation",
+    ":(exclude)bench/results",
+)
+"""What a figure depends on; tests, texts and results do not count."""
 
 
 def machine() -> dict[str, str]:
@@ -52,11 +62,11 @@ def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]
 
 
 def commit() -> str:
-    """The checkout's commit, marked ``-dirty`` where the work tree differs from it in more than results."""
+    """The checkout's commit, marked ``-dirty`` where the work tree differs from it in what a figure depends on."""
     found = _git("rev-parse", "HEAD").stdout.strip()
     if not found:
         return "unknown"
-    same = _git("diff", "--quiet", "HEAD", "--", ".", ":(exclude)bench/results").returncode == 0
+    same = _git("diff", "--quiet", "HEAD", "--", *CODE).returncode == 0
     return found if same else f"{found}-dirty"
 
 
