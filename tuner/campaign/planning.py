@@ -76,7 +76,7 @@ def make_plan(inputs: Inputs) -> Plan:
         steps=(
             f"measure the baseline ({inputs.baseline}), then up to {trials - 1} other configurations "
             f"chosen by {spec.search.sampler}",
-            f"confirm the best against the baseline in {BLOCKS} interleaved blocks",
+            f"confirm the best against the baseline in interleaved blocks, about {BLOCKS}",
             f"judge it by {len(inputs.bundle.modules)} policy modules ({inputs.bundle.revision[:19]})",
             f"propose the change of {inputs.manifest_path} as a pull request",
         ),

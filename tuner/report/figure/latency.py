@@ -111,10 +111,10 @@ def _paint_line(axes: Axes, line: _Line, name: str, percentile: float, confidenc
     rates, latencies = [point.rate for point in points], [point.latency[name] * 1000 for point in points]
     axes.plot(rates, latencies, color=line.colour, zorder=2)
     for point, height in zip(points, latencies, strict=True):
-        passed = point.judgement is Judgement.PASS
+        missed = point.judgement is Judgement.FAIL or point.pressure > 1
         axes.plot(
             point.rate, height, marker=line.marker, markersize=6.5, color=line.colour, zorder=3,
-            markerfacecolor=line.colour if passed else PAPER, markeredgewidth=1.5,
+            markerfacecolor=PAPER if missed else line.colour, markeredgewidth=1.5,
         )  # fmt: skip
         interval = quantile_interval(point.result, percentile, confidence)
         if interval is not None:
