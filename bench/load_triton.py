@@ -42,6 +42,7 @@ from tuner.load.protocol import LoadGenerator, LoadPlan, LoadResult
 from tuner.manifest.manifest import Manifest
 from tuner.measurement.benchmark import Against, Figure
 from tuner.measurement.course import measure
+from tuner.measurement.interference import LOST_SHARE
 from tuner.space.assignment import Assignment
 from tuner.spec.loading import read_spec
 from tuner.spec.model import Search, TuningSpec
@@ -87,6 +88,11 @@ class Run:
     reason: str = ""
     foreign: float | None = None
     steal: float | None = None
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether others took more of its CPU time than a measurement stands."""
+        return max(self.foreign or 0.0, self.steal or 0.0) > LOST_SHARE
 
 
 @dataclass(slots=True)
@@ -207,7 +213,10 @@ def _measured(bench: _Bench, rounds: int, order: Sequence[Method], minutes: floa
             if method == "ours" and run.capacity:
                 ours.append(run.capacity)
             told = f"{run.capacity:.1f}/s" if run.capacity else run.reason or "none"
-            sys.stderr.write(f"round {number + 1}, {method}: {told} in {run.seconds:.0f} s, {run.requests} requests\n")
+            noise = ", on a disturbed machine" if run.disturbed else ""
+            sys.stderr.write(
+                f"round {number + 1}, {method}: {told} in {run.seconds:.0f} s, {run.requests} requests{noise}\n"
+            )
             yield run
 
 
@@ -256,6 +265,8 @@ def compared(runs: Sequence[Run]) -> list[Figure]:
         inside = sum(low <= middle <= high for low, high in held)
         figures.append(Figure.of("interval width, ours", float(np.mean(widths)), "%"))
         figures.append(Figure.of("intervals of ours that hold their mean", 100 * inside / len(ours), "%"))
+    disturbed = sum(run.disturbed for run in runs)
+    figures.append(Figure.of("runs on a disturbed machine", 100 * disturbed / max(len(runs), 1), "%", goal="<= 10"))
     for peer in PEERS:
         figures += _against(peer, ours, [run for run in runs if run.method == peer])
     return figures
@@ -282,14 +293,17 @@ def _of(method: Method, runs: Sequence[Run]) -> Iterator[Figure]:
 
 
 def _against(peer: Method, ours: Sequence[Run], theirs: Sequence[Run]) -> Iterator[Figure]:
-    if not ours or not any(run.seconds for run in theirs):
+    """Of the runs that found a capacity: one that finds none may end at once."""
+    found = [[run for run in side if run.capacity] for side in (ours, theirs)]
+    if not all(found):
         return
-    mine, other = (float(np.mean([run.seconds for run in side])) for side in (ours, theirs))
+    mine, other = (float(np.mean([run.seconds for run in side])) for side in found)
     against = Against(name=f"{peer}, seconds", value=other)
-    yield Figure.of(f"time ratio to {peer}", mine / other, "×", against=against, goal="<= 0.2")
-    mine, other = (float(np.mean([run.requests for run in side])) for side in (ours, theirs))
+    goal = "<= 0.2" if peer == "perf_analyzer" else None
+    yield Figure.of(f"time ratio to {peer}", mine / other, "×", against=against, goal=goal)
+    mine, other = (float(np.mean([run.requests for run in side])) for side in found)
     yield Figure.of(f"request ratio to {peer}", mine / other, "×")
-    here, there = ([run.capacity for run in side if run.capacity] for side in (ours, theirs))
+    here, there = ([run.capacity for run in side if run.capacity] for side in found)
     if min(len(here), len(there)) < 2:
         return
     ratio, freedoms = _spread(here) / _spread(there), (len(here) - 1, len(there) - 1)

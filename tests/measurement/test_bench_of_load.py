@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,12 @@ def test_a_server_without_capacity_gives_no_figures_of_one() -> None:
     told = by_id(compared([run(0, "ours", None), run(0, "sweep", None, 0.0)]))
     assert told["runs that found a capacity, ours"].value == 0
     assert not any(name.startswith(("capacity", "spread", "time ratio")) for name in told)
+
+
+@pytest.mark.parametrize(("shares", "met"), [((0.02, 0.04), True), ((0.02, 0.4), False), ((None, None), True)])
+def test_a_result_of_a_disturbed_machine_says_so(shares: tuple[float | None, float | None], met: bool) -> None:
+    runs = [replace(run(number, "ours", 100.0), foreign=share) for number, share in enumerate(shares)]
+    assert by_id(compared(runs))["runs on a disturbed machine"].met is met
 
 
 class Exact:
