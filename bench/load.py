@@ -46,7 +46,7 @@ PARTS: Mapping[str, Part] = {
         Part("simulated", "load-simulated"),
         Part("comparison", "load-comparison"),
         Part("triton", "load-triton"),
-        Part("generator", "load_generator"),
+        Part("generator", "load-generator"),
     )
 }
 

@@ -107,7 +107,7 @@ def main() -> int:
         for one in measured:
             one["workers"] = _workers(server, generator, pair)
     figures = _figures(measured)
-    write("load_generator", figures, measured, ["python", "-m", "bench.load_generator", "--rounds", str(rounds)])
+    write("load-generator", figures, measured, ["python", "-m", "bench.load_generator", "--rounds", str(rounds)])
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 
