@@ -123,12 +123,12 @@ def test_a_large_difference_takes_few_pairs_and_none_takes_few_as_well() -> None
 
 
 def test_a_comparison_goes_on_while_a_worthwhile_difference_may_be_left() -> None:
-    baseline = [100.0] * 4
-    assert next_look(baseline, [104.0, 107.0, 105.5, 103.5], 0.99) == LOOKS[1]
-    assert next_look(baseline, [100.0, 100.1, 99.9, 100.0], 0.99) is None
-    assert next_look(baseline, [150.0, 150.1, 149.9, 150.0], 0.99) is None
+    baseline = [100.0] * LOOKS[0]
+    assert next_look(baseline, [100.0, 109.0, 105.5, 98.0, 108.0, 101.0], 0.99) == LOOKS[1]
+    assert next_look(baseline, [100.0, 100.1, 99.9, 100.0, 100.1, 99.9], 0.99) is None
+    assert next_look(baseline, [150.0, 150.1, 149.9, 150.0, 150.1, 149.9], 0.99) is None
     assert next_look([], [], 0.99) == LOOKS[0]
-    assert next_look([100.0] * 5, [150.0] * 5, 0.99) == LOOKS[1], "nothing is looked at between looks"
+    assert next_look([100.0] * 7, [150.0] * 7, 0.99) == LOOKS[1], "nothing is looked at between looks"
     random = np.random.default_rng(1)
     noisy = random.lognormal(0, 0.5, (2, LOOKS[-1])).tolist()
     assert next_look(noisy[0], noisy[1], 0.99) is None, "the last look is the last"

@@ -86,7 +86,7 @@ def test_sides_are_interleaved_and_share_their_arrivals(goal: Goal, contender: C
     confirmation = Confirmation(goal, contender("a"), contender("b"), confidence=0.95, seed=70)
     recommendation = confirmed(confirmation, service(500, 800, 0.02, 1))
     assert recommendation.comparison is not None
-    assert recommendation.comparison.order == "ABBAABBA"
+    assert recommendation.comparison.order == "ABBAABBAABBA"
     assert len(confirmation.plan) == 2 * LOOKS[-1]
     for pair in range(LOOKS[-1]):
         seeds = {block.seed for block in confirmation.plan if block.pair == pair}

@@ -34,7 +34,7 @@ from tuner.measurement.model import Interval
 __all__ = ["LEAST_PAIRS", "LOOKS", "WORTHWHILE", "next_look", "paired_ratio"]
 
 LEAST_PAIRS = 3
-LOOKS = (4, 6, 8, 12, 16, 20, 24)
+LOOKS = (6, 8, 12, 16, 20, 24)
 """Numbers of pairs after which a comparison is looked at; even ones, so that each ABBA is whole."""
 WORTHWHILE = 0.05
 """A difference that is worth finding: a comparison ends once none so large is left to be found."""

@@ -26,7 +26,7 @@ class Snapshot:
     cpus: tuple[int, ...]
     cores: Mapping[int, CoreTime] | None = None
     own: float | None = None
-    """CPU time of this process and of all that it has started: the server, the generator, their keepers."""
+    """CPU time of this process and of all that it has started and that may run on these CPUs: the server, keepers."""
     pressure: Mapping[str, float | None] = field(default_factory=dict)
     throttling: Throttling | None = None
     frequency: float | None = None
@@ -39,7 +39,7 @@ def look(cpus: Collection[int], tree: MachineTree | None = None) -> Snapshot:
         at=time.monotonic(),
         cpus=tuple(sorted(cpus)),
         cores=tree.core_times(),
-        own=_own_time(),
+        own=_own_time(frozenset(cpus)),
         pressure={name: tree.pressure(name) for name in _RESOURCES},
         throttling=tree.throttling(),
         frequency=tree.frequency(cpus),
@@ -84,13 +84,22 @@ def _taken(begin: Snapshot, end: Snapshot, elapsed: float) -> tuple[float | None
     return _share(steal), _share((work - (end.own - begin.own)) / total)
 
 
-def _own_time() -> float | None:
+def _own_time(cpus: frozenset[int]) -> float | None:
     """One pass over the process table; ``None`` where it does not show this very process."""
     table = process_table.processes()
     own = table.get(os.getpid())
     if own is None:
         return None
-    return own.cpu_seconds + sum(process.cpu_seconds for process in process_table.descendants((own.pid,), table))
+    mine = (own, *process_table.descendants((own.pid,), table))
+    return sum(process.cpu_seconds for process in mine if _may_run_on(process.pid, cpus))
+
+
+def _may_run_on(pid: int, cpus: frozenset[int]) -> bool:
+    """A generator on CPUs of its own takes nothing from these."""
+    try:
+        return not cpus.isdisjoint(os.sched_getaffinity(pid))
+    except OSError:  # it has ended since
+        return True
 
 
 def _throttled(begin: Throttling | None, end: Throttling | None) -> float | None:
