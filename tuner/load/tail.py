@@ -77,18 +77,16 @@ def tail_over(bound: float, latency: Floats, failed: npt.NDArray[np.bool_]) -> T
 
     ``latency`` in seconds, shape (n,), meaningless where ``failed``, shape (n,).
     """
-    count = len(latency)
-    if count < LEAST:
+    if len(latency) < LEAST:
         return None
     over = (latency > bound) | failed
     share = float(over.mean())
-    counted = _counted(over)
     lost = float(failed.mean())
-    if share >= COUNTED * UPPER or lost == 1.0:
-        return counted
+    if share >= COUNTED * UPPER:
+        return _counted(over)
     seen = _extrapolated(bound, latency[~failed], lost)
     if seen is None or (over.sum() >= FEW and math.log(share) > seen.log_share + EXCESS):
-        return counted
+        return _counted(over)
     return seen
 
 

@@ -95,8 +95,7 @@ class CapacitySearch:
             return Probe(2 * self._scouts[-1].rate if self._scouts else self._start, "scout")
         if self._none_holds() or self._known(curve):
             return None
-        first = not any(not _is_overrun(point) for point in self._judged)
-        return Probe(max(self._aim(curve), self._floor), "first" if first else "narrow")
+        return Probe(max(self._aim(curve), self._floor), "narrow" if self._telling else "first")
 
     def tell(self, probe: Probe, point: LoadPoint) -> None:
         """What the probe brought."""
@@ -111,9 +110,8 @@ class CapacitySearch:
 
     def capacity(self) -> Capacity | None:
         """The capacity; ``None`` where no rate held."""
-        held = [point for point in self._judged if not _is_overrun(point)]
         curve = self._fitted()
-        if curve is None or self._doubt is not None or not held or self._none_holds():
+        if curve is None or self._doubt is not None or not self._telling or self._none_holds():
             return None
         rate = curve.interval(self._confidence)
         return Capacity(rate=rate, certified=rate.low)
@@ -125,8 +123,13 @@ class CapacitySearch:
             self._curve = None if saturation is None else CapacityCurve(saturation, self._sights())
         return self._curve
 
+    @property
+    def _telling(self) -> list[LoadPoint]:
+        """Judged loads that say where the capacity is, not only that it is below."""
+        return [point for point in self._judged if not _is_overrun(point)]
+
     def _known(self, curve: CapacityCurve) -> bool:
-        telling = sum(not _is_overrun(point) for point in self._judged)
+        telling = len(self._telling)
         if telling < LEAST:
             return False
         interval = curve.interval(self._confidence)
@@ -154,7 +157,7 @@ class CapacitySearch:
             behind = self._scouts[-1:]
         rough = Throughput(rate=max(behind[-1].result.answered_rate, behind[-1].rate / 4), error=ROUGH)
         best = min(seen, key=lambda found: found.error, default=rough)
-        held = max((p.rate for p in self._judged if not _is_overrun(p) and p.excess < 0), default=0.0)
+        held = max((point.rate for point in self._telling if point.excess < 0), default=0.0)
         return best if held < best.rate else Throughput(rate=1.02 * held, error=max(best.error, 0.02))
 
     def _sights(self) -> list[Sight]:
