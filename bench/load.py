@@ -21,6 +21,17 @@ from tuner.measurement.benchmark import BenchmarkResult, Figure
 
 __all__ = ["PARTS", "Part", "gathered", "main", "usable"]
 
+CODE = (
+    "bench/load*.py",
+    "bench/result.py",
+    "bench/stock_locust.py",
+    "testbed",
+    "requirements",
+    "configs/text-orientation",
+    *(f"tuner/{room}" for room in ("engine", "load", "measurement", "trial")),
+)
+"""What the figures of every part depend on: of the rooms, those of a measurement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -105,10 +116,10 @@ def _read(part: Part) -> BenchmarkResult | None:
 
 
 def _same_code(commit: str) -> bool:
-    """Is what a measurement depends on the same in the work tree as in the commit? No where git cannot tell."""
+    """Is what the figures depend on the same in the work tree as in the commit? No where git cannot tell."""
     if commit.endswith("-dirty") or commit == "unknown":
         return False
-    compared = ["git", "diff", "--quiet", commit, "--", *result.CODE]
+    compared = ["git", "diff", "--quiet", commit, "--", *CODE]
     return subprocess.run(compared, cwd=result.ROOT, capture_output=True, check=False).returncode == 0
 
 

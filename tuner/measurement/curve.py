@@ -49,7 +49,7 @@ MEDIAN = 1.0
 """Above this many errors, the median distance of loads from the line says that they contradict each other; it is 0.67
 for a normal distribution."""
 GRID, SATURATIONS, SLOPES = 600, 5, 5
-LOWER, UPPER = 2.0, 1.1
+LOWER, UPPER = 2.0, 1.3
 """What the interval is widened by below and above, in logarithms. Bursts are rare: where too few of them came, every
 load of a measurement looks better than the server is, and the other way round happens less."""
 
