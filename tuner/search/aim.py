@@ -1,0 +1,45 @@
+"""What a search looks for, in the terms that a model learns: logarithms of measured quantities.
+
+The merit of a configuration is ``exp(offset + sum of weight * log(metric))``, higher is better: ``offset`` holds what
+is known beforehand (the price of its resources), the metrics are what a trial measures. A limit bounds a metric from
+above (a latency by its SLO).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from tuner.space.assignment import Assignment
+
+__all__ = ["Aim", "Limit", "Objective"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The metric has to be at most ``bound`` (above 0)."""
+
+    metric: str
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One merit. ``offset(assignment)`` is the part that is known before any trial."""
+
+    weights: Mapping[str, float]
+    offset: Callable[[Assignment], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One objective, or several for a Pareto set, under limits."""
+
+    objectives: tuple[Objective, ...]
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every metric that is looked at, each once."""
+        named = [metric for objective in self.objectives for metric in objective.weights]
+        return tuple(dict.fromkeys([*named, *(limit.metric for limit in self.limits)]))
