@@ -2,14 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from collections.abc import Mapping
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from tuner.space.assignment import Assignment
 from tuner.value import Value
 
-__all__ = ["Earlier", "ModelFeatures", "Reading", "Tried"]
+__all__ = ["Earlier", "ModelFeatures", "Reading", "Tried", "Word"]
+
+_MOST_PARAMETERS = 1000
+_LONGEST = 1000
+_LARGEST = 2**53
+"""Beyond it a JSON number is not everywhere the same number."""
+
+
+def _word(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a control character: write plain text")
+    return text
+
+
+def _checked(raw: object) -> object:
+    """Refuse what is no assignment: it may come from a file that anybody wrote."""
+    if isinstance(raw, Assignment):
+        return raw
+    if not isinstance(raw, Mapping) or len(raw) > _MOST_PARAMETERS:
+        raise ValueError(f"is no mapping of parameters to values, at most {_MOST_PARAMETERS} of them")
+    for name, value in raw.items():
+        if not isinstance(name, str) or not 0 < len(name) <= _LONGEST or not name.isprintable():
+            raise ValueError("has a name that is no plain text")
+        if isinstance(value, str) and (len(value) > _LONGEST or not value.isprintable()):
+            raise ValueError(f"the value of {name} is no plain text of at most {_LONGEST} characters")
+        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
+            raise ValueError(f"the value of {name} is not a number of at most 2^53")
+        if not isinstance(value, bool | int | float | str):
+            raise ValueError(f"the value of {name} is not true, false, a number or a text")
+    return raw
+
+
+Word = Annotated[str, Field(max_length=_LONGEST), AfterValidator(_word)]
+"""Plain text on one line, safe to print."""
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 class Reading(Value):
@@ -19,7 +55,7 @@ class Reading(Value):
     itself, or only that it lies ``below`` or ``above``: a trial that ended early, a load that never met its SLO.
     """
 
-    metric: str = Field(min_length=1)
+    metric: Word = Field(min_length=1)
     value: float = Field(gt=0, allow_inf_nan=False)
     error: float = Field(0.0, ge=0, allow_inf_nan=False)
     side: Literal["at", "below", "above"] = "at"
@@ -31,9 +67,9 @@ class Tried(Value):
     A configuration that ran and missed its SLO is ``completed``: whether a limit holds is read off its readings.
     """
 
-    assignment: Assignment
+    assignment: Annotated[Assignment, BeforeValidator(_checked)]
     outcome: Literal["completed", "failed"]
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[Reading, ...] = Field((), max_length=100)
 
 
 class ModelFeatures(Value):
@@ -43,10 +79,10 @@ class ModelFeatures(Value):
     path through them.
     """
 
-    size: int = Field(ge=0)
-    parameters: int = Field(ge=0)
-    operations: int = Field(ge=0)
-    depth: int = Field(ge=0)
+    size: Count
+    parameters: Count
+    operations: Count
+    depth: Count
 
 
 class Earlier(Value):
@@ -56,10 +92,10 @@ class Earlier(Value):
     as one witness. ``hardware`` and ``load`` are digests or words; equal ones mean the same.
     """
 
-    service: str
-    engine: str
-    hardware: str = ""
-    load: str = ""
-    family: str | None = None
+    service: Word
+    engine: Word
+    hardware: Word = ""
+    load: Word = ""
+    family: Word | None = None
     features: ModelFeatures | None = None
     trials: tuple[Tried, ...]
