@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -36,7 +35,7 @@ def _checked(raw: object) -> object:
             raise ValueError("has a name that is no plain text")
         if isinstance(value, str) and (len(value) > _LONGEST or not value.isprintable()):
             raise ValueError(f"the value of {name} is no plain text of at most {_LONGEST} characters")
-        if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _LARGEST):
+        if isinstance(value, int | float) and not abs(value) <= _LARGEST:  # nor NaN
             raise ValueError(f"the value of {name} is not a number of at most 2^53")
         if not isinstance(value, bool | int | float | str):
             raise ValueError(f"the value of {name} is not true, false, a number or a text")

@@ -169,7 +169,7 @@ def _read(rows: Iterable[tuple[str, int, str]]) -> Iterator[Remembered]:
     unread = 0
     for campaign, number, text in rows:
         try:
-            record = Remembered.model_validate_json(text)
+            record = Remembered.model_validate_json(text, strict=True)
         except ValidationError:
             unread += 1
             continue

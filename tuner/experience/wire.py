@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["BrokenMessageError", "Message", "Span"]
 
-MOST_FIELDS = 3_000_000
+MOST_FIELDS = 2_000_000
 """Fields and packed numbers that are looked at in one file."""
 MOST_TEXT = 64 * 2**20
 """Bytes that are read as text in one file."""
@@ -110,6 +110,9 @@ class Message:
 
     def _varint(self, at: int, end: int) -> tuple[int, int]:
         """The number that begins there, and where the next byte is."""
+        inside = at - self._at
+        if at < end and 0 <= inside < len(self._page) and self._page[inside] < 0x80:
+            return self._page[inside], at + 1
         number = 0
         for index, byte in enumerate(self._read(at, min(_LONGEST_VARINT, end - at))):
             number |= (byte & 0x7F) << (7 * index)
