@@ -21,17 +21,6 @@ from tuner.measurement.benchmark import BenchmarkResult, Figure
 
 __all__ = ["PARTS", "Part", "gathered", "main", "usable"]
 
-CODE = (
-    "bench/load*.py",
-    "bench/result.py",
-    "bench/stock_locust.py",
-    "testbed",
-    "requirements",
-    "configs/text-orientation",
-    *(f"tuner/{room}" for room in ("engine", "load", "measurement", "trial")),
-)
-"""What the figures of every part depend on: of the rooms, those of a measurement."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -82,7 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(f"nothing is written, as {', '.join(missing)} gave no result")
         return 1
     figures, runs = gathered(results)
-    result.write("load", figures, runs, ["python", "-m", "bench.load", *(sys.argv[1:] if argv is None else argv)])
+    result.write(
+        "load",
+        figures,
+        runs,
+        ["python", "-m", "bench.load", *(sys.argv[1:] if argv is None else argv)],
+        result.MEASURED,
+    )
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 
@@ -119,7 +114,7 @@ def _same_code(commit: str) -> bool:
     """Is what the figures depend on the same in the work tree as in the commit? No where git cannot tell."""
     if commit.endswith("-dirty") or commit == "unknown":
         return False
-    compared = ["git", "diff", "--quiet", commit, "--", *CODE]
+    compared = ["git", "diff", "--quiet", commit, "--", *result.MEASURED]
     return subprocess.run(compared, cwd=result.ROOT, capture_output=True, check=False).returncode == 0
 
 

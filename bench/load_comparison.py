@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaincinv
 
-from bench.result import write
+from bench.result import MEASURED, write
 from tuner.campaign.confirming import CANDIDATES
 from tuner.load.arrivals import schedule
 from tuner.load.simulated import SimulatedServer
@@ -199,7 +199,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         faster = _many(partial(_latency_work, 0.03, 0.95), min(given.powers, LATENCIES // 4), pool)
         figures += _found("latency at equal load, 5 % faster at speed noise of 3 %", faster, None)
     command = ["python", "-m", "bench.load_comparison", *(sys.argv[1:] if argv is None else argv)]
-    write("load-comparison", figures, [{"confidence": CONFIDENCE, "looks": LOOKS}], command)
+    write("load-comparison", figures, [{"confidence": CONFIDENCE, "looks": LOOKS}], command, MEASURED)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

@@ -33,7 +33,7 @@ import numpy.typing as npt
 import psutil
 from scipy.special import stdtrit
 
-from bench.result import write
+from bench.result import MEASURED, write
 from testbed.null_server import BODY, NullServer
 from testbed.toolbox import Toolbox
 from tuner.engine.protocol import Endpoint, HttpRequest, Ports
@@ -109,7 +109,9 @@ def main() -> int:
         for one in measured:
             one["workers"] = _workers(server, generator, pair)
     figures = _figures(measured)
-    write("load-generator", figures, measured, ["python", "-m", "bench.load_generator", "--rounds", str(rounds)])
+    write(
+        "load-generator", figures, measured, ["python", "-m", "bench.load_generator", "--rounds", str(rounds)], MEASURED
+    )
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

@@ -27,7 +27,7 @@ from scipy.special import betaincinv
 from bench.load_servers import CASES, FURTHER
 from bench.load_stall import stalled
 from bench.load_trials import METHODS, Method, Row, Summary, coverage_limit, row_of, summary
-from bench.result import write
+from bench.result import MEASURED, write
 from tuner.measurement.benchmark import Against, Figure
 
 __all__ = ["main"]
@@ -60,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs = [
             {"server": name, "true": truths[name], **kept} for name in servers for kept in _kept(name, rows, truths)
         ]
-        write("load-simulated", figures, runs, ["python", "-m", "bench.load_simulated", *(argv or sys.argv[1:])])
+        write(
+            "load-simulated", figures, runs, ["python", "-m", "bench.load_simulated", *(argv or sys.argv[1:])], MEASURED
+        )
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

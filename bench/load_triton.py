@@ -30,7 +30,7 @@ import numpy as np
 from scipy.special import chdtri, fdtri, stdtrit
 
 from bench.load_peers import RANGE, WINDOW, Window, climb, halve
-from bench.result import write
+from bench.result import MEASURED, write
 from testbed import samples
 from testbed.serving import install, onnx_model
 from tuner.engine.protocol import Endpoint, HttpRequest
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.write(f"{figure.id}: {figure.value:.4g} {figure.unit} {figure.interval or ''}\n")
     else:
         setup = {"configuration": CONFIGURATION, "search": SEARCH.model_dump(mode="json")}
-        write("load-triton", figures, [setup, *map(asdict, runs)], command)
+        write("load-triton", figures, [setup, *map(asdict, runs)], command, MEASURED)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["CODE", "RESULTS", "ROOT", "commit", "machine", "write"]
+__all__ = ["CODE", "MEASURED", "RESULTS", "ROOT", "commit", "machine", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -29,6 +29,16 @@ CODE = (
     ":(exclude)bench/results",
 )
 """What a figure depends on; tests, texts and results do not count."""
+MEASURED = (
+    "bench/load*.py",
+    "bench/result.py",
+    "bench/stock_locust.py",
+    "testbed",
+    "requirements",
+    "configs/text-orientation",
+    *(f"tuner/{room}" for room in ("engine", "load", "measurement", "trial")),
+)
+"""What the figures about load and measurement depend on."""
 
 
 def machine() -> dict[str, str]:
@@ -44,12 +54,18 @@ def machine() -> dict[str, str]:
     }
 
 
-def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]], command: Sequence[str]) -> Path:
-    """Write ``bench/results/NAME.json`` and print the table; the file's path."""
+def write(
+    name: str,
+    figures: Sequence[Figure],
+    runs: Sequence[Mapping[str, Any]],
+    command: Sequence[str],
+    code: Sequence[str] = CODE,
+) -> Path:
+    """Write ``bench/results/NAME.json`` and print the table; the file's path. ``code``: what the figures depend on."""
     result = BenchmarkResult(
         name=name,
         command=shlex.join(command),
-        commit=commit(),
+        commit=commit(code),
         machine=machine(),
         figures=tuple(figures),
         runs=tuple(dict(run) for run in runs),
@@ -61,12 +77,12 @@ def write(name: str, figures: Sequence[Figure], runs: Sequence[Mapping[str, Any]
     return path
 
 
-def commit() -> str:
+def commit(code: Sequence[str] = CODE) -> str:
     """The checkout's commit, marked ``-dirty`` where the work tree differs from it in what a figure depends on."""
     found = _git("rev-parse", "HEAD").stdout.strip()
     if not found:
         return "unknown"
-    same = _git("diff", "--quiet", "HEAD", "--", *CODE).returncode == 0
+    same = _git("diff", "--quiet", "HEAD", "--", *code).returncode == 0
     return found if same else f"{found}-dirty"
 
 
