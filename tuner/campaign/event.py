@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from tuner.experience.model import ModelFeatures
 from tuner.measurement.model import Interval
 from tuner.policy.model import PolicyInput, Verdict
 from tuner.recommendation.confirm import Block
@@ -25,6 +26,7 @@ __all__ = [
     "CampaignEnded",
     "CampaignStarted",
     "Event",
+    "ExperienceRecalled",
     "ForgeState",
     "Judged",
     "MachineChecked",
@@ -91,6 +93,22 @@ class StepFinished(Value):
     kind: Literal["step-finished"] = "step-finished"
     step: StepName
     seconds: float
+
+
+class ExperienceRecalled(Value):
+    """What the search learned from before its first trial; the last one counts where a campaign has several."""
+
+    kind: Literal["experience-recalled"] = "experience-recalled"
+    digest: str = ""
+    """Of the file of experience that lies in the campaign's folder; empty where nothing was read."""
+    trials: int = 0
+    services: int = 0
+    features: ModelFeatures | None = None
+    """Of this campaign's own model."""
+    features_missing: str = ""
+    """Why there are no features."""
+    reason: str = ""
+    """Why no experience could be read."""
 
 
 class TrialStarted(Value):
@@ -215,6 +233,7 @@ Event = Annotated[
     CampaignStarted
     | StepStarted
     | StepFinished
+    | ExperienceRecalled
     | TrialStarted
     | TrialFinished
     | MachineChecked

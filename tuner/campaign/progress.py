@@ -13,6 +13,7 @@ from tuner.campaign.event import (
     CampaignEnded,
     CampaignStarted,
     Event,
+    ExperienceRecalled,
     Judged,
     MachineChecked,
     ProposalIntended,
@@ -39,6 +40,8 @@ class Progress:
     started: CampaignStarted | None = None
     steps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Seconds by finished step."""
+    experience: ExperienceRecalled | None = None
+    """What the search learned from beforehand; ``None`` where it has not looked."""
     trials: Mapping[int, Trial] = field(default_factory=lambda: MappingProxyType({}))
     checks: tuple[MachineChecked, ...] = ()
     level: Level | None = None
@@ -59,6 +62,8 @@ class Progress:
             case StepFinished():
                 seconds = self.steps.get(event.step, 0.0) + event.seconds
                 return replace(self, steps=_with(self.steps, event.step, seconds))
+            case ExperienceRecalled():
+                return replace(self, experience=event)
             case TrialFinished():
                 return replace(self, trials=_with(self.trials, event.trial.number, event.trial))
             case MachineChecked():

@@ -19,6 +19,7 @@ from tuner.campaign.parts import Parts
 from tuner.campaign.progress import Progress
 from tuner.campaign.proposing import end_campaign
 from tuner.campaign.publishing import publish, published_chain
+from tuner.campaign.remembering import COPY
 from tuner.campaign.reporting import write_report
 from tuner.campaign.searching import search_configurations
 from tuner.campaign.session import Session
@@ -68,7 +69,7 @@ def run_campaign(target: Target, parts: Parts) -> Progress:
 
 def _forget(folder: Path) -> None:
     """Nothing was measured: the next call begins with what the branch has then."""
-    for name in ("ledger.jsonl", "study.db", "study.db-wal", "study.db-shm"):
+    for name in ("ledger.jsonl", "study.db", "study.db-wal", "study.db-shm", COPY):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
 from tuner.campaign.failure import CampaignFailedError
 from tuner.campaign.machine import MachineWatch, watch_machine
 from tuner.campaign.measuring import measure_server
+from tuner.campaign.remembering import remember
 from tuner.campaign.session import Session
 from tuner.engine.workload import Resources
 from tuner.errors import UserError
@@ -35,8 +36,7 @@ def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Sear
     inputs = session.inputs
     url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
     budget = inputs.spec.budget.trials
-    name = f"{session.target.campaign}-{session.journal.records[0].hash.removeprefix('sha256:')[:12]}"
-    with Search.open(inputs.space, inputs.spec.search, inputs.goal, url, name, budget=budget) as search:
+    with Search.open(inputs.space, inputs.spec.search, inputs.goal, url, session.run, budget=budget) as search:
         search.enqueue(inputs.baseline, "baseline")
         for number in sorted(session.progress.trials.keys() - set(but)):
             _tell(session, search, session.progress.trials[number])
@@ -46,8 +46,18 @@ def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Sear
 def search_configurations(session: Session) -> None:
     """Run trials until the budget is used or nothing more is to be gained; ends with a ``SearchEnded`` event.
 
-    CampaignFailedError where the baseline itself cannot be measured.
+    What was tried is kept as experience, however the search ends. CampaignFailedError where the baseline itself cannot
+    be measured.
     """
+    try:
+        _search(session)
+    except CampaignFailedError:
+        remember(session)
+        raise
+    remember(session)
+
+
+def _search(session: Session) -> None:
     inputs = session.inputs
     with watch_machine(session) as machine, open_search(session, but=session.progress.unchecked) as search:
         _settle(session, search, machine)

@@ -68,6 +68,11 @@ class Session:
             yield session
 
     @property
+    def run(self) -> str:
+        """Names this run of the campaign: one that begins anew, because its ledger was lost, has another name."""
+        return f"{self.target.campaign}-{self.journal.records[0].hash.removeprefix('sha256:')[:12]}"
+
+    @property
     def progress(self) -> Progress:
         """What is finished so far."""
         return self.journal.progress

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tuner.cli.options import Json, Repo, StateFolder, state_folder
+from tuner.cli.options import Json, Repo, StateFolder, Storage, state_folder
 from tuner.cli.output import Output
 
 __all__ = ["register"]
@@ -19,9 +19,6 @@ PolicyEngineOption = Annotated[
     Literal["embedded", "opa"], typer.Option("--policy-engine", help="Who evaluates the policies.")
 ]
 OpaOption = Annotated[Path | None, typer.Option("--opa", help="The OPA program, where it is not on the PATH.")]
-StorageOption = Annotated[
-    str | None, typer.Option("--storage", envvar="TUNER_STORAGE", help="Database of studies, e.g. postgresql://…")
-]
 TraceOption = Annotated[
     str, typer.Option("--trace", envvar="TUNER_TRACE", help="Spans: none, console, otlp, or a collector's address.")
 ]
@@ -43,7 +40,7 @@ def run(
     branch: BranchOption = None,
     policy_engine: PolicyEngineOption = "embedded",
     opa: OpaOption = None,
-    storage: StorageOption = None,
+    storage: Storage = None,
     trace: TraceOption = "none",
     log_level: LogOption = "warning",
     as_json: Json = False,
@@ -65,7 +62,7 @@ def watch(
     interval: Annotated[float, typer.Option(help="Seconds between looks; a fifth of it is random.")] = 30.0,
     policy_engine: PolicyEngineOption = "embedded",
     opa: OpaOption = None,
-    storage: StorageOption = None,
+    storage: Storage = None,
     trace: TraceOption = "none",
     log_level: LogOption = "warning",
     as_json: Json = False,

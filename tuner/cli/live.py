@@ -14,6 +14,7 @@ from tuner.campaign.event import (
     BlockFinished,
     CampaignStarted,
     Event,
+    ExperienceRecalled,
     Judged,
     MachineChecked,
     Recommended,
@@ -143,6 +144,8 @@ class Narrator:
                 self.baseline = event.baseline
                 size = "endless" if event.space_size is None else f"{event.space_size:,}"
                 return f"{size} configurations; baseline: {event.baseline}"
+            case ExperienceRecalled():
+                return _learned(event)
             case TrialFinished():
                 trial = event.trial
                 seconds = trial.ended - trial.started
@@ -169,6 +172,12 @@ class Narrator:
             return "baseline"
         known = self.baseline
         return " ".join(f"{name}={value}" for name, value in assignment.items() if known.get(name) != value)
+
+
+def _learned(event: ExperienceRecalled) -> str:
+    if event.reason:
+        return f"nothing is learned from earlier trials: {event.reason}"
+    return f"learned from {event.trials:,} earlier trials of {event.services} services" if event.trials else ""
 
 
 def _machine(check: MachineChecked) -> str:

@@ -9,13 +9,17 @@ from typing import Annotated
 import platformdirs
 import typer
 
-__all__ = ["Json", "Repo", "StateFolder", "state_folder"]
+__all__ = ["Json", "Repo", "StateFolder", "Storage", "state_folder"]
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 Repo = Annotated[Path, typer.Option("--repo", help="The Git repository (a work tree or a bare one).")]
 StateFolder = Annotated[
     Path | None,
     typer.Option("--state", envvar="TUNER_STATE", help="Folder for campaigns in flight (default: the user's state)."),
+]
+Storage = Annotated[
+    str | None,
+    typer.Option("--storage", envvar="TUNER_STORAGE", help="Database of studies and experience, e.g. postgresql://…"),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
@@ -31,7 +32,7 @@ from tuner.experience.model import Earlier
 from tuner.experience.remembered import Remembered, grouped, remembered
 from tuner.telemetry.logs import logger
 
-__all__ = ["KEPT", "RECALLED", "ExperienceStore"]
+__all__ = ["KEPT", "RECALLED", "ExperienceStore", "store_url"]
 
 KEPT = 1000
 """Trials that are kept of a service: the newest."""
@@ -55,6 +56,11 @@ _TRIALS = Table(
 _NEWEST = (_TRIALS.c.ended.desc(), _TRIALS.c.campaign.desc(), _TRIALS.c.number.desc())
 
 _log = logger("experience")
+
+
+def store_url(state: Path, storage_url: str | None) -> str:
+    """The database named, else a file in the state folder."""
+    return storage_url or database.sqlite_url(state / "experience.db")
 
 
 class ExperienceStore:
@@ -102,12 +108,12 @@ class ExperienceStore:
             }
         return len(new - gone)
 
-    def records(self, services: Sequence[str] = ()) -> tuple[Remembered, ...]:
+    def records(self, services: Sequence[str] = (), *, most: int = RECALLED) -> tuple[Remembered, ...]:
         """The newest records of all services, or of these, ordered by service, campaign and number."""
         wanted = select(_TRIALS.c.campaign, _TRIALS.c.number, _TRIALS.c.record)
         if services:
             wanted = wanted.where(_TRIALS.c.service.in_(services))
-        found = list(_read(self._rows(wanted.order_by(*_NEWEST).limit(RECALLED))))
+        found = list(_read(self._rows(wanted.order_by(*_NEWEST).limit(most))))
         return tuple(sorted(found, key=lambda record: (record.service, record.key)))
 
     def recall(self) -> tuple[Earlier, ...]:
