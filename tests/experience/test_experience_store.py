@@ -115,6 +115,15 @@ def test_many_writers_at_once(storage_url: str, store: ExperienceStore, earlier_
     assert len(store.records()) == 36
 
 
+def test_many_open_it_for_the_first_time_at_once(tmp_path: Path, earlier_of: Callable[..., Earlier]) -> None:
+    def write(writer: int) -> int:
+        with ExperienceStore(sqlite_url(tmp_path / "experience.db")) as mine:
+            return mine.remember(f"campaign-{writer}", earlier_of())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(write, range(8))) == [3] * 8
+
+
 def test_rows_that_cannot_be_read_are_left_out(tmp_path: Path, earlier_of: Callable[..., Earlier]) -> None:
     path = tmp_path / "experience.db"
     with ExperienceStore(sqlite_url(path)) as store:

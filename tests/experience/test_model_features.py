@@ -225,11 +225,14 @@ def test_no_bytes_are_more_than_a_reason(tmp_path_factory: pytest.TempPathFactor
     assert (found.features is None) == bool(found.reason)
 
 
-def test_a_file_that_is_all_fields_ends_soon(tmp_path: Path) -> None:
-    """Four bytes a node would be a hundred million nodes: it ends at a count, and takes no memory for it."""
-    path = tmp_path / "model.onnx"
-    path.write_bytes(b"\x08\x01" * 2_100_000)
-    assert "more than 2,000,000 fields" in reason(path)
+def test_what_a_file_may_ask_for_is_bounded(tmp_path: Path) -> None:
+    """A node may be two bytes, and takes hundreds of them in memory."""
+    fields = write(tmp_path / "fields.onnx", b"\x08\x01" * 2_100_000)
+    assert "more than 2,000,000 fields" in reason(fields)
+    nodes = write(tmp_path / "nodes.onnx", b"\x3a\x80\xb5\x18" + b"\x0a\x00" * 200_000)
+    more = write(tmp_path / "more.onnx", b"\x3a\xc2\xb5\x18" + b"\x0a\x00" * 200_033)
+    assert "more than 200,000 nodes" in reason(more)
+    assert seen(nodes).operations == 200_000
 
 
 def test_of_a_huge_file_only_the_structure_is_read(tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ _BITS = (
 
 DEEPEST = 16
 """Bodies within bodies (of loops and branches)."""
+MOST_NODES = 200_000
+"""Each takes memory while the longest path is looked for."""
 MOST_BYTES = 2**50
 """Of weights: more is no model."""
 
@@ -84,6 +86,7 @@ class _Reader:
     message: Message
     parameters: int = 0
     operations: int = 0
+    nodes: int = 0
     places: set[str] = field(default_factory=set)
 
     def body(self, span: Span, levels: int) -> _Body:
@@ -105,6 +108,9 @@ class _Reader:
         return _Body(_longest(nodes), needs)
 
     def _node(self, span: Span, levels: int) -> _Node:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise BrokenMessageError(f"it has more than {MOST_NODES:,} nodes")
         node, operation = _Node(), ""
         bodies: list[_Body] = []
         for number, value in self.message.fields(span):

@@ -25,7 +25,7 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from tuner.experience import database
 from tuner.experience.model import Earlier
@@ -76,8 +76,12 @@ class ExperienceStore:
         with self._guard():
             database.prepare(self._url, _WHAT)
             self._engine = create_engine(self._url, **database.engine_settings(self._url))
-            database.settle(self._engine)
-            self._make_table()
+            try:
+                database.settle(self._engine)
+                self._make_table()
+            except BaseException:
+                self._engine.dispose()
+                raise
 
     def close(self) -> None:
         """Give the connections back."""
@@ -143,7 +147,7 @@ class ExperienceStore:
     def _make_table(self) -> None:
         try:
             _METADATA.create_all(self._engine)
-        except (IntegrityError, ProgrammingError):
+        except DBAPIError:
             if not inspect(self._engine).has_table(_TRIALS.name):  # another process may have made it meanwhile
                 raise
 
