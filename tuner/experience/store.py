@@ -36,7 +36,7 @@ __all__ = ["KEPT", "RECALLED", "ExperienceStore", "store_url"]
 
 KEPT = 1000
 """Trials that are kept of a service: the newest."""
-RECALLED = 20_000
+RECALLED = 50_000
 """Trials that are read at most: the newest of all services."""
 _AT_ONCE = 500
 """Rows of one statement."""
