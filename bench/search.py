@@ -1,0 +1,144 @@
+"""How few trials a search needs, on tables of real measurements: ours with and without a prior, and others.
+
+``python -m bench.search [--table T] [--descriptor D] [--prior P] [--slo-ms 50] [--noise 0 0.05] [--seeds 20]
+[--methods NAME …] [--models NAME …] [--max-trials 100] [--jobs 2] [--json OUT]``. Resumable: runs are kept as they
+come. The tables are read where they are, by default in ``../shared/data``; the descriptor is by default the shipped one
+whose columns the table has. Without ``--prior`` the table's other families are the prior of each model; with another
+table all of it, but for the judged family. Every method starts from the same configuration with the same seeds; SMAC
+and mlos-core, which take a second or so a trial, get ``--slow-seeds`` of them. Without ``--json`` the summary goes to
+``bench/results/search.json``; ``--json`` writes every run as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import result
+from bench.search_figures import figures_of, summaries
+from bench.search_jobs import METHODS, Job, Setting, measured
+from bench.search_peers import PEERS, home
+from tuner.errors import UserError
+from tuner.measurement.benchmark import BenchmarkResult, Figure
+from tuner.replay.descriptor import Descriptor, read_descriptor_file
+from tuner.replay.sheet import Sheet, read_sheet_file
+from tuner.replay.table import read_table_file
+from tuner.spec.mistake import nearest
+
+__all__ = ["DESCRIPTORS", "main", "shipped"]
+
+DATA = result.ROOT.parent / "shared" / "data"
+DEFAULT_TABLE = DATA / "rapp_v100" / "rapp_v100_dev.csv"
+DESCRIPTORS = result.ROOT / "bench" / "descriptors"
+_WITH_GOALS = "rapp_v100.yaml"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is missing, sum up, write; 1 where a goal is missed, 2 for a mistake in what was asked."""
+    given = _parser().parse_args(argv)
+    command = ["python", "-m", "bench.search", *(sys.argv[1:] if argv is None else argv)]
+    try:
+        return _measure(given, command)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
+    parser.add_argument("--table", type=Path, default=DEFAULT_TABLE)
+    parser.add_argument("--descriptor", type=Path)
+    parser.add_argument("--prior", type=Path, help="another table, or exported experience (.jsonl)")
+    parser.add_argument("--slo-ms", type=float, help="another bound than the descriptor's")
+    parser.add_argument("--noise", type=float, nargs="+", default=[0.0, 0.05], help="0.05 is 5 %%")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--slow-seeds", type=int, default=1, help="seeds of smac and mlos")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--models", nargs="+", help="these only")
+    parser.add_argument("--max-trials", type=int, default=100)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and every run here")
+    parser.add_argument("--fresh", action="store_true", help="measure everything again")
+    return parser
+
+
+def _measure(given: argparse.Namespace, command: list[str]) -> int:
+    if given.seeds < 1 or given.max_trials < 1 or given.jobs < 1 or not all(0 <= noise <= 1 for noise in given.noise):
+        raise UserError.of("seeds, trials and jobs are 1 or more, noise is from 0 to 1", "correct the options")
+    descriptor = given.descriptor or shipped(read_sheet_file(given.table))
+    setting = Setting(given.table, descriptor, given.prior, given.slo_ms, given.max_trials)
+    models = _models(setting, given.models)
+    methods = _methods(given.methods)
+    wanted = [
+        Job(model, method, noise, tuple(range(min(given.slow_seeds, given.seeds) if method in PEERS else given.seeds)))
+        for noise in dict.fromkeys(given.noise)
+        for method in methods
+        for model in models
+    ]
+    rows = measured(setting, wanted, given.jobs, fresh=given.fresh)
+    figures = figures_of(rows, given.max_trials, goals=descriptor.name == _WITH_GOALS)
+    if given.json is None:
+        result.write("search", figures, summaries(rows, given.max_trials), command)
+    else:
+        _write(given.json, figures, [row.model_dump() for row in rows], command)
+    return 0 if all(figure.met is not False for figure in figures) else 1
+
+
+def shipped(sheet: Sheet) -> Path:
+    """The shipped descriptor whose columns the table has. UserError where there is none."""
+    for file in sorted(DESCRIPTORS.glob("*.yaml")):
+        if _covers(read_descriptor_file(file), set(sheet.names)):
+            return file
+    fix = "write one (docs/replay.md) and name it with --descriptor"
+    raise UserError.of("no shipped descriptor has these columns", fix, file=sheet.file)
+
+
+def _covers(descriptor: Descriptor, names: set[str]) -> bool:
+    columns = [entry.column for entry in (*descriptor.parameters.values(), *descriptor.metrics.values())]
+    every = all(any(column.name in names for column in choice) for choice in columns)
+    return every and names.issuperset(descriptor.service.column)
+
+
+def _models(setting: Setting, asked: Sequence[str] | None) -> list[str]:
+    table = read_table_file(setting.table, setting.described())
+    for name in asked or ():
+        if name not in table.services:
+            near = nearest(name, table.services)
+            fix = f"did you mean {near}?" if near else f"it has {', '.join(list(table.services)[:40])}"
+            raise UserError.of(f"the table has no model {name}", fix, file=str(setting.table))
+    return list(dict.fromkeys(asked or table.services))
+
+
+def _methods(asked: Sequence[str]) -> list[str]:
+    """Those that can be run here; the others are named."""
+    chosen = [method for method in dict.fromkeys(asked) if method not in PEERS or home().is_dir()]
+    left = [method for method in asked if method not in chosen]
+    if left:
+        sys.stderr.write(
+            f"left out, as not installed: {', '.join(left)} (python -m bench.search_peers installs them)\n"
+        )
+    if not chosen:
+        raise UserError.of("no method is left to run", "install the peers, or name another method")
+    return chosen
+
+
+def _write(out: Path, figures: Sequence[Figure], runs: list[dict[str, object]], command: Sequence[str]) -> None:
+    found = BenchmarkResult(
+        name="search",
+        command=" ".join(command),
+        commit=result.commit(),
+        machine=result.machine(),
+        figures=tuple(figures),
+        runs=tuple(runs),
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(found.model_dump_json() + "\n", encoding="utf-8")
+    for figure in figures:
+        verdict = "" if figure.met is None else f"  goal {figure.goal}: {'met' if figure.met else 'MISSED'}"
+        sys.stdout.write(f"{figure.id}: {figure.value:.4g} {figure.unit}{verdict}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

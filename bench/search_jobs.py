@@ -1,0 +1,216 @@
+"""The runs of the search benchmark, spread over processes; those that were made before are used again.
+
+A row belongs to the data and the options that it was measured with, and to the code of its method; what belongs to
+other code is measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+from pydantic import ValidationError
+
+from bench.search_peers import LOCK, PEERS, Peer, Worker
+from bench.search_runs import Row, scored
+from tuner.experience.model import Earlier
+from tuner.replay.advice import Adviser
+from tuner.replay.descriptor import Descriptor, read_descriptor_file
+from tuner.replay.prior import others, read_prior
+from tuner.replay.recording import Recording, recording_of
+from tuner.replay.strategy import Strategy, strategy_named
+from tuner.replay.table import Table, read_table_file
+
+__all__ = ["METHODS", "OURS", "Job", "Setting", "measured"]
+
+OURS = ("tuner+prior", "tuner")
+METHODS = (*OURS, "tpe", "random", "nsga2", *PEERS)
+_ROOT = Path(__file__).resolve().parent.parent
+_SHARED = ("tuner/replay", "tuner/search/encoding.py", "tuner/search/pool.py", "bench/search_runs.py")
+_CODE = {
+    "ours": (*_SHARED, "tuner/search", "tuner/experience"),
+    "optuna": (*_SHARED, "tuner/search/sampler.py", "tuner/search/design.py"),
+    "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(LOCK.relative_to(_ROOT))),
+}
+_CHUNK = 5
+"""Seeds of one model that go to a process together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The data and the options that all runs share. Without a ``prior`` the table teaches about itself."""
+
+    table: Path
+    descriptor: Path
+    prior: Path | None
+    slo: float | None
+    most: int
+
+    def described(self) -> Descriptor:
+        """The descriptor, with the bound that was asked for."""
+        found = read_descriptor_file(self.descriptor)
+        return found if self.slo is None else found.limited(self.slo)
+
+    def digest(self) -> str:
+        """The same for the same data and options."""
+        files = [self.table, self.descriptor, *([] if self.prior is None else [self.prior])]
+        contents = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        return hashlib.sha256(repr((contents, self.slo, self.most)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Runs of one method on one model."""
+
+    model: str
+    method: str
+    noise: float
+    seeds: tuple[int, ...]
+
+
+def measured(setting: Setting, wanted: Sequence[Job], jobs: int, *, fresh: bool = False) -> list[Row]:
+    """A row for each run, made now by ``jobs`` processes where it is not known yet."""
+    store = _Store(setting)
+    rows = {} if fresh else store.read()
+    missing = list(_missing(wanted, rows))
+    if missing:
+        os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
+        began = time.monotonic()
+        context = multiprocessing.get_context("spawn")  # which reads those variables, and inherits no threads
+        with ProcessPoolExecutor(jobs, mp_context=context) as pool:
+            futures = {pool.submit(_run, setting, job): job for job in missing}
+            for done, future in enumerate(as_completed(futures), start=1):
+                made = future.result()
+                store.append(made)
+                rows.update({_key(row): row for row in made})
+                _tell(done, len(missing), futures[future], time.monotonic() - began)
+    keys = [(job.model, job.method, job.noise, seed) for job in wanted for seed in job.seeds]
+    return [rows[key] for key in keys]
+
+
+def _missing(wanted: Iterable[Job], rows: dict[tuple[str, str, float, int], Row]) -> Iterator[Job]:
+    for job in wanted:
+        seeds = [seed for seed in job.seeds if (job.model, job.method, job.noise, seed) not in rows]
+        for start in range(0, len(seeds), _CHUNK):
+            yield Job(job.model, job.method, job.noise, tuple(seeds[start : start + _CHUNK]))
+
+
+def _key(row: Row) -> tuple[str, str, float, int]:
+    return row.model, row.method, row.noise, row.seed
+
+
+def _tell(done: int, total: int, job: Job, seconds: float) -> None:
+    sys.stderr.write(f"{done}/{total} after {seconds:.0f} s: {job.method} on {job.model}, noise {job.noise:g}\n")
+    sys.stderr.flush()
+
+
+class _Store:
+    """Rows as they came, a line each, with the code that made them."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._file = user_cache_path("tuner") / "bench" / f"search-{setting.digest()}.jsonl"
+
+    def read(self) -> dict[tuple[str, str, float, int], Row]:
+        """What this code measured before; a line that a killed process left half is passed over."""
+        rows: dict[tuple[str, str, float, int], Row] = {}
+        if not self._file.exists():
+            return rows
+        for line in self._file.read_text(encoding="utf-8").splitlines():
+            try:
+                entry = json.loads(line)
+                row = Row.model_validate(entry["row"])
+            except (ValueError, KeyError, ValidationError):
+                continue
+            if entry.get("code") == _code_of(row.method):
+                rows[_key(row)] = row
+        return rows
+
+    def append(self, rows: Sequence[Row]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            for row in rows:
+                file.write(json.dumps({"code": _code_of(row.method), "row": row.model_dump()}) + "\n")
+
+
+@lru_cache
+def _code_of(method: str) -> str:
+    """The digest of the source that a method's rows depend on."""
+    kind = "ours" if method in OURS else "peer" if method in PEERS else "optuna"
+    digest = hashlib.sha256()
+    for name in _CODE[kind]:
+        place = _ROOT / name
+        for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            digest.update(f"{file.relative_to(_ROOT)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _run(setting: Setting, job: Job) -> list[Row]:
+    """In a process of the pool: the job's runs."""
+    recording = _recording(setting, job.model)
+    experience = _experience(setting, job.model) if job.method == "tuner+prior" else ()
+    adviser = _adviser(setting, job.model, job.method) if job.method in OURS else None
+    rows = []
+    for seed in job.seeds:
+        about = {
+            "table": setting.table.stem,
+            "model": job.model,
+            "family": recording.family,
+            "seed": seed,
+            "noise": job.noise,
+            "method": job.method,
+        }
+        strategy = _strategy(recording, job.method, seed, setting.most, experience)
+        rows.append(scored(about, recording, strategy, adviser, setting.most))
+    return rows
+
+
+def _strategy(recording: Recording, method: str, seed: int, trials: int, experience: tuple[Earlier, ...]) -> Strategy:
+    if method in PEERS:
+        return Peer(method, recording, seed, trials, _worker())
+    sampler = "tuner" if method in OURS else method
+    return strategy_named(sampler, recording, seed=seed, trials=trials, experience=experience)
+
+
+@lru_cache(maxsize=1)
+def _table(setting: Setting) -> Table:
+    return read_table_file(setting.table, setting.described())
+
+
+@lru_cache(maxsize=1)
+def _all(setting: Setting) -> tuple[Earlier, ...]:
+    if setting.prior is None or setting.prior.resolve() == setting.table.resolve():
+        return _table(setting).earlier()
+    return read_prior(setting.prior, setting.described())
+
+
+@lru_cache(maxsize=2)
+def _recording(setting: Setting, model: str) -> Recording:
+    return recording_of(_table(setting), model)
+
+
+@lru_cache(maxsize=2)
+def _experience(setting: Setting, model: str) -> tuple[Earlier, ...]:
+    """Everything but the family that is judged."""
+    recording = _recording(setting, model)
+    return others(_all(setting), recording.service, recording.family)
+
+
+@lru_cache(maxsize=2)
+def _adviser(setting: Setting, model: str, method: str) -> Adviser:
+    experience = _experience(setting, model) if method == "tuner+prior" else ()
+    return Adviser(_recording(setting, model), experience)
+
+
+@lru_cache(maxsize=1)
+def _worker() -> Worker:
+    return Worker()

@@ -1,0 +1,156 @@
+"""The search benchmark on a small table: what it measures, how it sums up, and that it resumes."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import search, search_jobs
+from bench.search_figures import figures_of, quantile
+from bench.search_jobs import Job, Setting
+from bench.search_runs import Row, scored
+from tuner.replay.recording import Recording
+from tuner.replay.sheet import read_sheet
+from tuner.replay.strategy import strategy_named
+
+
+@pytest.fixture
+def setting(tmp_path: Path, csv_text: str, descriptor_text: str, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "t.csv").write_text(csv_text)
+    (tmp_path / "d.yaml").write_text(descriptor_text)
+    return Setting(tmp_path / "t.csv", tmp_path / "d.yaml", None, None, 100)
+
+
+def _about(method: str, noise: float = 0.0) -> dict[str, object]:
+    return {"table": "t", "model": "small1", "family": "small", "seed": 0, "noise": noise, "method": method}
+
+
+def test_a_run_is_scored_by_the_truth(recording: Recording) -> None:
+    row = scored(_about("grid"), recording, strategy_named("grid", recording, seed=0, trials=20), None, 20)
+    best = recording.best
+    assert best is not None
+    order = [recording.start, *(one for one in recording.candidates if one != recording.start)]
+    worths = [recording.worth(assignment) or 0.0 for assignment in order]
+    for name, share in (("5", 0.95), ("1", 0.99), ("0", 1.0)):
+        assert row.trials_to[name] == next(
+            number for number, worth in enumerate(worths, start=1) if worth >= share * best.merit * (1 - 1e-12)
+        )
+    for count in (5, 10, 20):
+        assert row.regret[str(count)] == pytest.approx(1 - max(worths[:count]) / best.merit)
+    assert row.infeasible == sum(worth == 0 for worth in worths)
+    assert row.recommended is not None
+    assert row.recommended.holds
+
+
+def test_what_is_not_reached_is_null(recording: Recording) -> None:
+    row = scored(_about("grid"), recording, strategy_named("grid", recording, seed=0, trials=2), None, 2)
+    assert row.trials == 2
+    assert row.trials_to["0"] is None
+
+
+def test_the_benchmark_writes_runs_and_resumes(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    out = setting.table.with_name("out.json")
+    asked = ["--table", str(setting.table), "--descriptor", str(setting.descriptor), "--json", str(out)]
+    options = [
+        "--methods",
+        "tuner+prior",
+        "random",
+        "--models",
+        "large",
+        "--seeds",
+        "2",
+        "--noise",
+        "0.05",
+        "--jobs",
+        "1",
+    ]
+    assert search.main([*asked, *options]) == 0
+    found = json.loads(out.read_text())
+    assert len(found["runs"]) == 4
+    for run in found["runs"]:
+        wanted = {"table", "model", "seed", "noise", "method", "trials_to", "regret", "infeasible", "ask_ms"}
+        assert wanted <= run.keys()
+        assert run["trials_to"].keys() == {"5", "1", "0"}
+        assert run["regret"].keys() == {"5", "10", "20"}
+    capsys.readouterr()
+    assert search.main([*asked, *options]) == 0
+    assert "large" not in capsys.readouterr().err  # nothing was run again
+    assert json.loads(out.read_text())["runs"] == found["runs"]
+
+
+def test_a_prior_holds_no_sibling(setting: Setting) -> None:
+    experience = search_jobs._experience(setting, "small1")
+    assert [one.service for one in experience] == ["large"]
+
+
+def test_rows_of_other_code_are_measured_again(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job("small1", "random", 0.0, (0,))
+    store = search_jobs._Store(setting)
+    store.append(search_jobs._run(setting, job))
+    assert list(store.read()) == [("small1", "random", 0.0, 0)]
+    monkeypatch.setattr(search_jobs, "_code_of", lambda _: "other")
+    assert not store.read()
+
+
+def test_a_mistake_is_one_line_and_exit_2(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--table", str(setting.table), "--descriptor", str(setting.descriptor)]
+    assert search.main([*asked, "--models", "medium"]) == 2
+    assert "the table has no model medium" in capsys.readouterr().err
+    assert search.main(["--table", str(setting.table)]) == 2
+    assert "no shipped descriptor has these columns" in capsys.readouterr().err
+    assert search.main(["--table", "nowhere.csv"]) == 2
+    assert "nowhere.csv: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("header", ["model,batch,sm_pct,quota_pct,latency_ms", "model,batch,sm,quota,latency_ms,note"])
+def test_the_shipped_descriptor_is_found_by_the_columns(header: str) -> None:
+    assert search.shipped(read_sheet(f"{header}\n".encode(), "t.csv")).stem == "rapp_v100"
+
+
+@given(st.lists(st.integers(1, 101), min_size=1, max_size=60), st.sampled_from([0.5, 0.9, 1.0]))
+def test_a_quantile_is_the_least_value_that_covers_its_share(values: list[int], share: float) -> None:
+    found = quantile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+    assert sum(value < found for value in values) < math.ceil(share * len(values) - 1e-9) or found == min(values)
+
+
+def _row(method: str, reached: int | None, *, solvable: bool = True, none_after: int | None = None) -> Row:
+    known = dict.fromkeys(("5", "1", "0"), reached)
+    return Row.model_validate(
+        _about(method)
+        | {
+            "trials_to": known,
+            "regret": dict.fromkeys(("5", "10", "20"), 0.0 if solvable else None),
+            "infeasible": 5,
+            "trials": 20,
+            "ask_ms": 1.0,
+            "ask_ms_worst": 2.0,
+            "solvable": solvable,
+            "none_after": none_after,
+        }
+    )
+
+
+def test_figures_count_what_was_not_reached_as_worse_than_all() -> None:
+    rows = [_row("tuner+prior", reached) for reached in (3, 4, 9, None)]
+    figures = {figure.id: figure for figure in figures_of(rows, 100, goals=True)}
+    assert figures["tuner+prior, noise 0: trials to within 1 %, median"].value == 4
+    assert figures["tuner+prior, noise 0: trials to within 1 %, median"].met is True
+    assert figures["tuner+prior, noise 0: trials to within 1 %, worst"].value == 101
+    assert figures["tuner+prior, noise 0: trials to within 1 %, worst"].met is False
+    assert figures["tuner+prior, noise 0: infeasible trials, mean over models"].value == 25
+    assert figures["tuner+prior, noise 0: infeasible trials, mean over models"].met is False
+
+
+@pytest.mark.parametrize(("said", "met"), [(4, True), (None, False)])
+def test_a_model_without_feasible_cells_has_a_figure_of_its_own(said: int | None, met: bool) -> None:
+    rows = [_row("tuner+prior", None, solvable=False, none_after=said)]
+    figures = [figure for figure in figures_of(rows, 100, goals=True) if "nothing holds the limits" in figure.id]
+    assert [figure.met for figure in figures] == [met]

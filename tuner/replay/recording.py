@@ -1,0 +1,206 @@
+"""One service of a table as something to search: its space, what is aimed at, and what each trial answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tuner.errors import UserError
+from tuner.experience.model import Reading, Tried
+from tuner.replay.expression import Known, compile_known
+from tuner.replay.table import Cell, Table
+from tuner.search.aim import Aim, Limit, Objective
+from tuner.search.encoding import axes_of
+from tuner.search.pool import Pool
+from tuner.space.assignment import Assignment
+from tuner.space.parameter import Domain, Parameter
+from tuner.space.rule import compile_rule
+from tuner.space.space import LISTED, Space
+from tuner.spec.model import Constraint, Scalar, Target
+
+__all__ = ["Best", "Noise", "Recording", "recording_of"]
+
+_MOST_LISTED = 5_000
+"""Rows of a service up to which its missing combinations can be kept out of the space by a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Lognormal noise on every metric: ``share`` is the standard deviation of the logarithm, 0.05 about 5 %."""
+
+    share: float
+    seed: int
+
+    def on(self, tried: Tried, number: int) -> Tried:
+        """What the trial of that number measures; the same for the same seed and number."""
+        if self.share == 0 or not tried.readings:
+            return tried
+        draws = np.random.default_rng([self.seed, number]).standard_normal(len(tried.readings))
+        return tried.model_copy(
+            update={
+                "readings": tuple(
+                    Reading(
+                        metric=reading.metric,
+                        value=reading.value * math.exp(self.share * float(draw)),
+                        error=math.hypot(reading.error, self.share),
+                    )
+                    for reading, draw in zip(tried.readings, draws, strict=True)
+                )
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """A configuration and its merit."""
+
+    assignment: Assignment
+    merit: float
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded of one service. ``unit`` is that of the merit."""
+
+    service: str
+    family: str
+    unit: str
+    space: Space
+    aim: Aim
+    start: Assignment
+    candidates: tuple[Assignment, ...]
+    cells: Mapping[Assignment, Cell]
+
+    def tried(self, assignment: Assignment) -> Tried:
+        """What a trial answers, without noise; a combination without a row fails."""
+        cell = self.cells.get(assignment)
+        if cell is None:
+            return Tried(assignment=assignment, outcome="failed")
+        return Tried(assignment=assignment, outcome="completed", readings=cell.readings())
+
+    def merit(self, tried: Tried) -> float | None:
+        """The merit that a trial measured, limits left aside; ``None`` where it failed."""
+        found = {reading.metric: reading.value for reading in tried.readings}
+        objective = self.aim.objectives[0]
+        if tried.outcome == "failed" or any(metric not in found for metric in objective.weights):
+            return None
+        logs = sum(weight * math.log(found[metric]) for metric, weight in objective.weights.items())
+        return math.exp(objective.offset(tried.assignment) + logs)
+
+    def excess(self, tried: Tried) -> float | None:
+        """How far the worst limit is broken (above 0) or held: 0.1 is about 10 %. ``None`` where the trial failed."""
+        found = {reading.metric: reading.value for reading in tried.readings}
+        if tried.outcome == "failed" or any(limit.metric not in found for limit in self.aim.limits):
+            return None
+        return max((math.log(found[limit.metric] / limit.bound) for limit in self.aim.limits), default=-math.inf)
+
+    def holds(self, tried: Tried) -> bool:
+        """Whether the trial ran and measured every metric within its limit."""
+        excess = self.excess(tried)
+        return excess is not None and excess <= 0
+
+    def worth(self, assignment: Assignment) -> float | None:
+        """The true merit; ``None`` where the configuration fails or truly breaks a limit."""
+        tried = self.tried(assignment)
+        return self.merit(tried) if self.holds(tried) else None
+
+    @cached_property
+    def best(self) -> Best | None:
+        """The optimum of the recording; ``None`` where no configuration holds the limits."""
+        worths = [(assignment, self.worth(assignment)) for assignment in self.cells]
+        known = [Best(assignment, worth) for assignment, worth in worths if worth is not None]
+        return max(known, key=lambda found: found.merit, default=None)
+
+
+def recording_of(table: Table, service: str | None = None) -> Recording:
+    """A service of the table. UserError where there is none, or where its space is too large to be listed."""
+    name, cells = table.cells(service)
+    descriptor = table.descriptor
+    space = _space(table, cells)
+    candidates = tuple(space.feasible())
+    known = compile_known(descriptor.known, descriptor.parameters)
+    objective = Objective(dict(descriptor.objective.maximize), _offset(known, candidates))
+    limits = tuple(Limit(metric, bound) for metric, bound in descriptor.limits.items())
+    return Recording(
+        service=name,
+        family=table.family(name),
+        unit=descriptor.objective.unit,
+        space=space,
+        aim=Aim((objective,), limits),
+        start=_start(space, descriptor.start),
+        candidates=candidates,
+        cells=cells,
+    )
+
+
+def _offset(known: Known, candidates: tuple[Assignment, ...]) -> Callable[[Assignment], float]:
+    values = {candidate: math.log(known.value(candidate)) for candidate in candidates}
+
+    def offset(assignment: Assignment) -> float:
+        return values[assignment] if assignment in values else math.log(known.value(assignment))
+
+    return offset
+
+
+def _space(table: Table, cells: Mapping[Assignment, Cell]) -> Space:
+    absent = table.descriptor.missing == "absent"
+    parameters = tuple(
+        _parameter(name, varied.kind, table.values[name], cells if absent else None)
+        for name, varied in table.descriptor.parameters.items()
+    )
+    space = Space(parameters, ())
+    total = space.combinations() or 0
+    if total > LISTED or (absent and len(cells) > _MOST_LISTED):
+        what = f"the parameters have {total:,} combinations and {len(cells):,} rows, too many to be listed"
+        raise UserError.of(what, "keep fewer parameters or values", file=table.file)
+    if not absent or total == len(cells):
+        return space
+    names = [parameter.name for parameter in parameters]
+    expression = _recorded(names, [[cell[name] for name in names] for cell in cells])
+    constraint = Constraint.model_construct(expression=expression, reason="it was not recorded")
+    return Space(parameters, (compile_rule(constraint, names),))
+
+
+def _parameter(name: str, kind: str, values: tuple[Scalar, ...], cells: Mapping[Assignment, Cell] | None) -> Parameter:
+    if cells is not None:
+        found = {cell[name] for cell in cells}
+        values = tuple(value for value in values if value in found)
+    domain = Domain(kind="ordinal" if kind == "ordered" else "categorical", values=values)
+    return Parameter(name=name, domain=domain, default=values[0], target=Target.model_validate({"engine": name}))
+
+
+def _recorded(names: list[str], rows: list[list[Scalar]]) -> str:
+    """CEL that is true for these rows: a tree over the parameters, so that most answers look at few of them."""
+    if len(names) == 1:
+        return f"{names[0]} in [{', '.join(_literal(row[0]) for row in rows)}]"
+    groups: dict[Scalar, list[list[Scalar]]] = {}
+    for row in rows:
+        groups.setdefault(row[0], []).append(row[1:])
+    branches = (f"{names[0]} == {_literal(value)} && {_recorded(names[1:], rest)}" for value, rest in groups.items())
+    return f"({' || '.join(f'({branch})' for branch in branches)})"
+
+
+def _literal(value: Scalar) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
+
+
+def _start(space: Space, wanted: Mapping[str, Scalar]) -> Assignment:
+    """The configuration that is nearest to the wanted one."""
+    axes = axes_of(space)
+    pool = Pool.of(space, axes)
+    left = None if pool is None else pool.without(())
+    complete = space.complete({name: value for name, value in wanted.items() if _fits(space, name, value)})
+    if left is None:
+        return complete
+    return left.nearest(complete)
+
+
+def _fits(space: Space, name: str, value: Scalar) -> bool:
+    domain = space.parameter(name).domain
+    return domain.kind == "categorical" or not isinstance(value, str | bool)
