@@ -22,8 +22,9 @@ from tuner.space.assignment import Assignment
 
 HEADER = '{"format":"tuner-experience","version":1}'
 
-words = st.text(max_size=20).filter(str.isprintable)
-names = words.filter(bool)
+printable = st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp", "Zs"), include_characters=" ")
+words = st.text(printable, max_size=8)
+names = st.text(printable, min_size=1, max_size=8)
 counts = st.integers(0, 2**53)
 scalars = st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e15, 1e15) | words
 positive = st.floats(min_value=5e-324, max_value=1.7e308)
@@ -53,7 +54,7 @@ records = st.builds(
     features=st.none() | st.builds(ModelFeatures, size=counts, parameters=counts, operations=counts, depth=counts),
     trial=tried,
 )
-distinct = st.lists(records, max_size=8, unique_by=lambda record: record.key)
+distinct = st.lists(records, max_size=5, unique_by=lambda record: record.key)
 
 
 def mistakes(content: bytes) -> tuple[Problem, ...]:

@@ -59,11 +59,12 @@ def test_campaigns_of_one_service_are_recalled_together(
 
 @pytest.mark.parametrize("differs", ["engine", "hardware", "load", "family", "features"])
 def test_what_differs_is_kept_apart(store: ExperienceStore, earlier_of: Callable[..., Earlier], differs: str) -> None:
-    other = earlier_of(**{differs: None if differs == "features" else "other"})
-    store.remember("one", earlier_of())
+    one = earlier_of(count=2)
+    other = earlier_of(count=2, **{differs: None if differs == "features" else "other"})
+    store.remember("one", one)
     store.remember("two", other)
     assert len(store.recall()) == 2
-    assert set(store.recall()) == {earlier_of(), other}
+    assert set(store.recall()) == {one, other}
 
 
 def test_only_the_newest_trials_of_a_service_stay(store: ExperienceStore, earlier_of: Callable[..., Earlier]) -> None:
