@@ -108,7 +108,7 @@ class ExperienceRecalled(Value):
     features_missing: str = ""
     """Why there are no features."""
     reason: str = ""
-    """Why no experience could be read."""
+    """Why what this machine remembers could not be read; empty where it was."""
 
 
 class TrialStarted(Value):

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 from tuner.engine.protocol import Engine, HttpRequest
 from tuner.engine.workload import Workload
 from tuner.errors import TemporaryError, UserError
+from tuner.experience.exchange import read_experience
+from tuner.experience.remembered import Remembered
 from tuner.load.arrivals import Arrivals, Trace
 from tuner.load.trace import arrivals_of, read_trace
 from tuner.manifest.landing import land, read_landed
@@ -56,6 +58,8 @@ class Inputs:
     """The spec's folder in the repository."""
     arrivals: Arrivals
     """How requests arrive; a trace is that of the commit."""
+    experience: tuple[Remembered, ...] = ()
+    """Earlier trials that are shipped with the spec."""
 
     @property
     def spec(self) -> TuningSpec:
@@ -128,6 +132,7 @@ def read_inputs(snapshot: Snapshot, spec_path: str, engine_named: Callable[[str]
         snapshot=snapshot,
         folder=folder,
         arrivals=arrivals_of(spec.load.arrivals, lambda path: _trace(snapshot, inside(folder, path))),
+        experience=_experience(snapshot, spec, folder),
     )
 
 
@@ -149,7 +154,7 @@ def _baseline(spec: TuningSpec, space: Space, deployed: Assignment) -> Assignmen
 
 
 def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, ...]:
-    """The files of the model, the samples and the trace, where they are in the repository."""
+    """The files of the model, the samples, the trace and the experience, where they are in the repository."""
     spec = loaded.spec
     found: list[str] = []
     places: list[tuple[tuple[str, ...], str]] = [
@@ -158,6 +163,8 @@ def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, 
     ]
     if spec.load.arrivals.file is not None:
         places.append((("load", "arrivals", "file"), spec.load.arrivals.file))
+    if spec.search.experience is not None:
+        places.append((("search", "experience"), spec.search.experience))
     for place, written in places:
         if urlsplit(written).scheme == "file":
             continue
@@ -176,6 +183,13 @@ def _present(snapshot: Snapshot, loaded: LoadedSpec, folder: str) -> tuple[str, 
 
 def _trace(snapshot: Snapshot, path: str) -> Trace:
     return read_trace(snapshot.read(path), path)
+
+
+def _experience(snapshot: Snapshot, spec: TuningSpec, folder: str) -> tuple[Remembered, ...]:
+    if spec.search.experience is None:
+        return ()
+    path = inside(folder, spec.search.experience)
+    return read_experience(snapshot.read(path), path)
 
 
 def _blobs(snapshot: Snapshot, files: Iterable[str]) -> dict[str, str]:

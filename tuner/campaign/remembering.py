@@ -36,8 +36,8 @@ _log = logger("experience")
 def recalled(session: Session) -> tuple[Earlier, ...]:
     """The experience that the campaign's search starts from; the same in every process of the campaign.
 
-    The first call reads the store, keeps a copy and records its digest; later ones read the copy. What cannot be read
-    is recorded with its reason, and the search is a cold one.
+    The first call reads the store and the file that the spec names, keeps a copy and records its digest; later ones
+    read the copy. What cannot be read is recorded with its reason, and the search does without it.
     """
     told = session.progress.experience
     if told is None:
@@ -101,27 +101,34 @@ def about(session: Session) -> Earlier:
 
 
 def _first(session: Session) -> tuple[ExperienceRecalled, tuple[Remembered, ...]]:
-    """Read what there is, and keep a copy of it."""
+    """Read what there is, here and in the repository, and keep a copy of it."""
     seen = _features(session)
+    cold = ExperienceRecalled(features=seen.features, features_missing=seen.reason)
     if session.progress.trials:
-        reason = "the search began before experience was read"
-        return ExperienceRecalled(features=seen.features, features_missing=seen.reason, reason=reason), ()
+        return cold.model_copy(update={"reason": "the search began before experience was read"}), ()
+    known, reason = _known(session)
+    records = tuple({record.key: record for record in (*session.inputs.experience, *known)}.values())
+    content = written(records)
+    try:
+        write_whole(session.folder / COPY, content)
+    except TemporaryError as error:
+        reason, records = str(error), ()
+    if reason:
+        _log.warning("what earlier campaigns taught is not used", reason=reason)
+    if not records:
+        return cold.model_copy(update={"reason": reason}), ()
+    services = len({record.service for record in records})
+    learned = {"digest": digest_of(content), "trials": len(records), "services": services, "reason": reason}
+    return cold.model_copy(update=learned), records
+
+
+def _known(session: Session) -> tuple[tuple[Remembered, ...], str]:
+    """What this machine remembers, or why that cannot be read."""
     try:
         with ExperienceStore(_url(session)) as store:
-            records = store.records()
-        content = written(records)
-        write_whole(session.folder / COPY, content)
+            return store.records(), ""
     except (TemporaryError, PermanentError) as error:
-        _log.warning("the search starts without experience", reason=str(error))
-        return ExperienceRecalled(features=seen.features, features_missing=seen.reason, reason=str(error)), ()
-    event = ExperienceRecalled(
-        digest=digest_of(content),
-        trials=len(records),
-        services=len({record.service for record in records}),
-        features=seen.features,
-        features_missing=seen.reason,
-    )
-    return event, records
+        return (), str(error)
 
 
 def _copied(path: Path, digest: str) -> tuple[Remembered, ...]:

@@ -175,9 +175,9 @@ class Narrator:
 
 
 def _learned(event: ExperienceRecalled) -> str:
-    if event.reason:
-        return f"nothing is learned from earlier trials: {event.reason}"
-    return f"learned from {event.trials:,} earlier trials of {event.services} services" if event.trials else ""
+    learned = f"learned from {event.trials:,} earlier trials of {event.services} services" if event.trials else ""
+    missed = f"what earlier campaigns taught is not used: {event.reason}" if event.reason else ""
+    return "; ".join(filter(None, (learned, missed)))
 
 
 def _machine(check: MachineChecked) -> str:

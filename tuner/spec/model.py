@@ -157,6 +157,11 @@ class Search(Section):
         description="A capacity is known well enough once its interval is no wider than this, or after five loads.",
     )
     probe: Duration = Field("4s", validate_default=True, description="Longest load at one rate.")
+    experience: RelativePath | None = Field(
+        None,
+        description="File of earlier trials (`tuner experience export`) that the search learns from, "
+        "beside what this machine remembers.",
+    )
 
     @field_validator("precision")
     @classmethod
