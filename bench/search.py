@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import result
+from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, summaries
 from bench.search_jobs import METHODS, Job, Setting, measured
 from bench.search_peers import PEERS, home
@@ -80,6 +81,7 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
     rows = measured(setting, wanted, given.jobs, fresh=given.fresh)
     figures = figures_of(rows, given.max_trials, goals=descriptor.name == _WITH_GOALS)
     if given.json is None:
+        figures += proposal_times()
         result.write("search", figures, summaries(rows, given.max_trials), command)
     else:
         _write(given.json, figures, [row.model_dump() for row in rows], command)
@@ -96,7 +98,8 @@ def shipped(sheet: Sheet) -> Path:
 
 
 def _covers(descriptor: Descriptor, names: set[str]) -> bool:
-    columns = [entry.column for entry in (*descriptor.parameters.values(), *descriptor.metrics.values())]
+    varied = [parameter.column for parameter in descriptor.parameters.values()]
+    columns = [*varied, *(metric.column for metric in descriptor.metrics.values())]
     every = all(any(column.name in names for column in choice) for choice in columns)
     return every and names.issuperset(descriptor.service.column)
 

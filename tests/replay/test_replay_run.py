@@ -59,7 +59,7 @@ def test_an_unknown_sampler_is_named(recording: Recording) -> None:
 
 
 def test_truth_and_measurement_are_told_apart(recording: Recording) -> None:
-    steps = list(islice(replay(recording, strategy_named("grid", recording, seed=0, trials=20), Noise(0.3, 1)), 20))
+    steps = list(islice(replay(recording, strategy_named("grid", recording, seed=0, trials=20), Noise(1.0, 1)), 20))
     assert any(step.holds != (step.worth is not None) for step in steps)
     for step in steps:
         assert step.worth == recording.worth(step.assignment)

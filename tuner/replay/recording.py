@@ -191,16 +191,12 @@ def _literal(value: Scalar) -> str:
 
 
 def _start(space: Space, wanted: Mapping[str, Scalar]) -> Assignment:
-    """The configuration that is nearest to the wanted one."""
+    """The configuration that is nearest to the wanted one; the first where nothing is wanted."""
     axes = axes_of(space)
-    pool = Pool.of(space, axes)
-    left = None if pool is None else pool.without(())
-    complete = space.complete({name: value for name, value in wanted.items() if _fits(space, name, value)})
-    if left is None:
-        return complete
-    return left.nearest(complete)
-
-
-def _fits(space: Space, name: str, value: Scalar) -> bool:
-    domain = space.parameter(name).domain
-    return domain.kind == "categorical" or not isinstance(value, str | bool)
+    near: dict[str, Scalar] = {}
+    for axis in axes:
+        name = axis.parameter.name
+        encoded = axis.approximate(wanted[name]) if name in wanted else None
+        near[name] = axis.parameter.default if encoded is None else axis.decode(encoded)
+    found = Pool(axes, space.feasible()).without(())
+    return Assignment(near) if found is None else found.nearest(Assignment(near))
