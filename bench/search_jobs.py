@@ -28,8 +28,9 @@ from tuner.replay.advice import Adviser
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
 from tuner.replay.prior import others, read_prior
 from tuner.replay.recording import Recording, recording_of
-from tuner.replay.strategy import Strategy, strategy_named
+from tuner.replay.strategy import Strategy, learned, strategy_named, tuner_sampler
 from tuner.replay.table import Table, read_table_file
+from tuner.search.learned import TunerSampler
 
 __all__ = ["METHODS", "OURS", "Job", "Setting", "measured"]
 
@@ -42,8 +43,8 @@ _CODE = {
     "optuna": (*_SHARED, "tuner/search/sampler.py", "tuner/search/design.py"),
     "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(LOCK.relative_to(_ROOT))),
 }
-_CHUNK = 5
-"""Seeds of one model that go to a process together."""
+_CHUNK, _CHUNK_OURS = 5, 20
+"""Seeds of one model that go to a process together: more of ours, as they share what was learned from the prior."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,9 @@ def measured(setting: Setting, wanted: Sequence[Job], jobs: int, *, fresh: bool 
 def _missing(wanted: Iterable[Job], rows: dict[tuple[str, str, float, int], Row]) -> Iterator[Job]:
     for job in wanted:
         seeds = [seed for seed in job.seeds if (job.model, job.method, job.noise, seed) not in rows]
-        for start in range(0, len(seeds), _CHUNK):
-            yield Job(job.model, job.method, job.noise, tuple(seeds[start : start + _CHUNK]))
+        size = _CHUNK_OURS if job.method in OURS else _CHUNK
+        for start in range(0, len(seeds), size):
+            yield Job(job.model, job.method, job.noise, tuple(seeds[start : start + size]))
 
 
 def _key(row: Row) -> tuple[str, str, float, int]:
@@ -157,7 +159,6 @@ def _code_of(method: str) -> str:
 def _run(setting: Setting, job: Job) -> list[Row]:
     """In a process of the pool: the job's runs."""
     recording = _recording(setting, job.model)
-    experience = _experience(setting, job.model) if job.method == "tuner+prior" else ()
     adviser = _adviser(setting, job.model, job.method) if job.method in OURS else None
     rows = []
     for seed in job.seeds:
@@ -169,16 +170,18 @@ def _run(setting: Setting, job: Job) -> list[Row]:
             "noise": job.noise,
             "method": job.method,
         }
-        strategy = _strategy(recording, job.method, seed, setting.most, experience)
+        strategy = _strategy(setting, job, seed)
         rows.append(scored(about, recording, strategy, adviser, setting.most))
     return rows
 
 
-def _strategy(recording: Recording, method: str, seed: int, trials: int, experience: tuple[Earlier, ...]) -> Strategy:
-    if method in PEERS:
-        return Peer(method, recording, seed, trials, _worker())
-    sampler = "tuner" if method in OURS else method
-    return strategy_named(sampler, recording, seed=seed, trials=trials, experience=experience)
+def _strategy(setting: Setting, job: Job, seed: int) -> Strategy:
+    recording = _recording(setting, job.model)
+    if job.method in PEERS:
+        return Peer(job.method, recording, seed, setting.most, _worker())
+    if job.method in OURS:
+        return learned(recording, _sampler(setting, job.model, job.method))
+    return strategy_named(job.method, recording, seed=seed, trials=setting.most)
 
 
 @lru_cache(maxsize=1)
@@ -198,17 +201,20 @@ def _recording(setting: Setting, model: str) -> Recording:
     return recording_of(_table(setting), model)
 
 
-@lru_cache(maxsize=2)
-def _experience(setting: Setting, model: str) -> tuple[Earlier, ...]:
-    """Everything but the family that is judged."""
+def _experience(setting: Setting, model: str, method: str = OURS[0]) -> tuple[Earlier, ...]:
+    """Everything but the family that is judged; nothing for a cold start."""
     recording = _recording(setting, model)
-    return others(_all(setting), recording.service, recording.family)
+    return others(_all(setting), recording.service, recording.family) if method == OURS[0] else ()
 
 
 @lru_cache(maxsize=2)
 def _adviser(setting: Setting, model: str, method: str) -> Adviser:
-    experience = _experience(setting, model) if method == "tuner+prior" else ()
-    return Adviser(_recording(setting, model), experience)
+    return Adviser(_recording(setting, model), _experience(setting, model, method))
+
+
+@lru_cache(maxsize=2)
+def _sampler(setting: Setting, model: str, method: str) -> TunerSampler:
+    return tuner_sampler(_recording(setting, model), _experience(setting, model, method))
 
 
 @lru_cache(maxsize=1)

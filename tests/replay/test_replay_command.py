@@ -35,14 +35,22 @@ def test_each_trial_is_shown_then_the_best_and_why_it_stopped(files: list[str]) 
 
 def test_json_holds_all_of_it(files: list[str]) -> None:
     table = files[2]
-    options = ["--service", "small1", "--prior", table, "--trials", "6", "--json"]
+    options = ["--service", "small1", "--prior", table, "--trials", "4", "--json"]
     result = CliRunner().invoke(app, [*files, *options])
     found = json.loads(result.stdout)
     assert found["earlier_services"] == 1  # the other one is of the same family
     assert [trial["number"] for trial in found["trials"]] == list(range(1, len(found["trials"]) + 1))
     assert found["optimum"]["share"] == 1.0
     assert 0 < found["best"]["share"] <= 1
-    assert found["stopped"] == "the budget of 6 trials is used"
+    assert found["stopped"] == "the budget of 4 trials is used"
+
+
+def test_it_ends_when_little_is_expected_of_another_trial(files: list[str]) -> None:
+    result = CliRunner().invoke(app, [*files, "--service", "small1", "--prior", files[2], "--json"])
+    found = json.loads(result.stdout)
+    assert found["stopped"].startswith("another trial is expected to gain 0.")
+    assert 6 <= len(found["trials"]) < 20
+    assert found["recommended"]["share"] > 0.95
 
 
 def test_exported_experience_is_a_prior(files: list[str], table: Table, tmp_path: Path) -> None:

@@ -94,12 +94,17 @@ class _Shown:
             self.steps.append(step)
             if console is not None:
                 console.print(self._line(step), markup=False)
-            hopeless = None if self.adviser is None else self.adviser.hopeless(self.steps)
             spent = f"the budget of {trials} trials is used" if step.number >= trials else None
-            reason = hopeless or spent or resting(self.steps)
+            reason = self._advised() or spent or resting(self.steps)
             if reason is not None:
                 self.stopped = reason
                 return
+
+    def _advised(self) -> str | None:
+        """Why tuner's model would end the search."""
+        if self.adviser is None:
+            return None
+        return self.adviser.hopeless(self.steps) or self.adviser.settled(self.steps)
 
     def begin(self, console: Console) -> None:
         limits = ", ".join(f"{limit.metric} at most {limit.bound:g}" for limit in self.recording.aim.limits)

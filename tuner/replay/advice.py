@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tuner.experience.model import Earlier, Tried
 from tuner.replay.recording import Best, Recording
 from tuner.replay.run import Step, nearest_miss
 from tuner.search.learner import Learner, Prediction
+from tuner.search.stopping import FEWEST, LEAST_GAIN
 from tuner.space.assignment import Assignment
 
 __all__ = ["Adviser", "missed", "share_of"]
@@ -31,6 +33,17 @@ class Adviser:
     def predictions(self, steps: Sequence[Step], assignments: Sequence[Assignment]) -> tuple[Prediction, ...]:
         """What is expected of the configurations after these trials."""
         return self._learner.predict(_tried(steps), assignments)
+
+    def settled(self, steps: Sequence[Step]) -> str | None:
+        """Why another trial is not worth it, by the rule that ends a campaign; ``None`` while one is."""
+        if len(steps) < FEWEST or not any(step.holds for step in steps):
+            return None
+        tried = _tried(steps)
+        noisy = any(reading.error > 0 for one in tried for reading in one.readings)
+        choice = self._learner.choose(tried, repeat=noisy)
+        if choice is None or choice.gain is None or choice.gain >= LEAST_GAIN:
+            return None
+        return f"another trial is expected to gain {math.expm1(choice.gain):.1%}"
 
     def hopeless(self, steps: Sequence[Step]) -> str | None:
         """Why no further trial can be expected to hold the limits, with the nearest miss; ``None`` while one may."""

@@ -28,7 +28,7 @@ from tuner.search.storage import quiet
 from tuner.space.assignment import Assignment
 from tuner.spec.model import Scalar
 
-__all__ = ["SAMPLERS", "Strategy", "strategy_named"]
+__all__ = ["SAMPLERS", "Strategy", "learned", "strategy_named", "tuner_sampler"]
 
 SAMPLERS = ("tuner", "tpe", "random", "nsga2", "cmaes", "grid", "qmc")
 _TRIES = 8
@@ -59,13 +59,20 @@ def strategy_named(
     if name in ("grid", "qmc"):
         return _Listed(recording, seed, grid=name == "grid")
     if name == "tuner":
-        sampler: BaseSampler = TunerSampler(
-            seed=seed, space=recording.space, aim=recording.aim, experience=tuple(experience)
-        )
-        return _Sampled(recording, sampler, seed, spreads=0, repeats=True)
+        return learned(recording, tuner_sampler(recording, experience, seed))
     sampler = make_sampler(name, seed, conditional=False, budget=trials)
     spreads = startup_points(name, len(recording.space.parameters), trials)
     return _Sampled(recording, sampler, seed, spreads=spreads, repeats=False)
+
+
+def tuner_sampler(recording: Recording, experience: Sequence[Earlier] = (), seed: int = 0) -> TunerSampler:
+    """Tuner's own sampler, which has learned from experience; it serves any number of searches."""
+    return TunerSampler(seed=seed, space=recording.space, aim=recording.aim, experience=tuple(experience))
+
+
+def learned(recording: Recording, sampler: TunerSampler) -> Strategy:
+    """A search by a sampler that was made by ``tuner_sampler`` for the same recording."""
+    return _Sampled(recording, sampler, seed=0, spreads=0, repeats=True)
 
 
 @dataclass(slots=True)
