@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tuner.cli.app import main
 from tuner.experience.model import Earlier
 from tuner.experience.store import ExperienceStore, store_url
 
 
-def tuner(state: Path, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("tuner")), "experience", *arguments, "--state", str(state)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == expect, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+@dataclass(frozen=True)
+class Told:
+    """What a command printed."""
+
+    out: str
+    err: str
 
 
-def as_json(state: Path, *arguments: str) -> Any:
-    return json.loads(tuner(state, *arguments, "--json").stdout)
+@dataclass(frozen=True)
+class Command:
+    """The command line, in this process."""
+
+    capture: pytest.CaptureFixture[str]
+    patch: pytest.MonkeyPatch
+
+    def __call__(self, state: Path, *arguments: str, expect: int = 0) -> Told:
+        self.patch.setattr(sys, "argv", ["tuner", "experience", *arguments, "--state", str(state)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        told = Told(*self.capture.readouterr())
+        assert (ended.value.code or 0) == expect, told
+        assert "Traceback" not in told.err
+        return told
+
+    def json(self, state: Path, *arguments: str) -> Any:
+        return json.loads(self(state, *arguments, "--json").out)
+
+
+@pytest.fixture
+def tuner(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -37,25 +59,25 @@ def state(tmp_path: Path, earlier_of: Callable[..., Earlier]) -> Path:
     return folder
 
 
-def test_what_one_machine_knows_goes_to_another(state: Path, tmp_path: Path) -> None:
+def test_what_one_machine_knows_goes_to_another(tuner: Command, state: Path, tmp_path: Path) -> None:
     file, other = tmp_path / "shipped" / "experience.jsonl", tmp_path / "other"
-    assert as_json(state, "export", str(file)) == {"file": str(file), "trials": 5}
-    assert as_json(other, "import", str(file)) == {"file": str(file), "trials": 5, "new": 5}
-    assert as_json(other, "import", str(file))["new"] == 0
-    assert as_json(other, "list") == as_json(state, "list")
+    assert tuner.json(state, "export", str(file)) == {"file": str(file), "trials": 5}
+    assert tuner.json(other, "import", str(file)) == {"file": str(file), "trials": 5, "new": 5}
+    assert tuner.json(other, "import", str(file))["new"] == 0
+    assert tuner.json(other, "list") == tuner.json(state, "list")
     again = tmp_path / "again.jsonl"
     tuner(other, "export", str(again))
     assert again.read_bytes() == file.read_bytes()
 
 
-def test_one_service_is_exported_alone(state: Path, tmp_path: Path) -> None:
+def test_one_service_is_exported_alone(tuner: Command, state: Path, tmp_path: Path) -> None:
     file = tmp_path / "experience.jsonl"
-    assert as_json(state, "export", str(file), "--service", "chat")["trials"] == 2
+    assert tuner.json(state, "export", str(file), "--service", "chat")["trials"] == 2
     assert "echo" not in file.read_text()
 
 
-def test_the_list_says_what_is_known(state: Path) -> None:
-    assert as_json(state, "list")[1] == {
+def test_the_list_says_what_is_known(tuner: Command, state: Path) -> None:
+    assert tuner.json(state, "list")[1] == {
         "service": "echo",
         "engine": "triton",
         "hardware": "a machine",
@@ -65,20 +87,20 @@ def test_the_list_says_what_is_known(state: Path) -> None:
         "metrics": ["capacity"],
         "newest": 0.0,
     }
-    shown = tuner(state, "list").stdout
+    shown = tuner(state, "list").out
     assert "echo" in shown
     assert "a machine" in shown
 
 
-def test_nothing_is_known_at_first(tmp_path: Path) -> None:
-    assert as_json(tmp_path / "new", "list") == []
-    assert "nothing is known yet" in tuner(tmp_path / "new", "list").stdout
+def test_nothing_is_known_at_first(tuner: Command, tmp_path: Path) -> None:
+    assert tuner.json(tmp_path / "new", "list") == []
+    assert "nothing is known yet" in tuner(tmp_path / "new", "list").out
 
 
-def test_a_service_is_forgotten(state: Path) -> None:
-    assert as_json(state, "forget", "echo") == {"service": "echo", "trials": 3}
-    assert [row["service"] for row in as_json(state, "list")] == ["chat"]
-    assert "nothing is known of a service 'echo'" in tuner(state, "forget", "echo", expect=2).stderr
+def test_a_service_is_forgotten(tuner: Command, state: Path) -> None:
+    assert tuner.json(state, "forget", "echo") == {"service": "echo", "trials": 3}
+    assert [row["service"] for row in tuner.json(state, "list")] == ["chat"]
+    assert "nothing is known of a service 'echo'" in tuner(state, "forget", "echo", expect=2).err
 
 
 @pytest.mark.parametrize(
@@ -91,7 +113,9 @@ def test_a_service_is_forgotten(state: Path) -> None:
         (("list", "--storage", "mysql://db/x"), "postgresql://"),
     ],
 )
-def test_a_mistake_is_one_line(state: Path, tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+def test_a_mistake_is_one_line(
+    tuner: Command, state: Path, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
     file = tmp_path / "experience.jsonl"
     tuner(state, "export", str(file))
     file.write_text(file.read_text().replace("100.0", "-100.0", 1))
@@ -99,12 +123,12 @@ def test_a_mistake_is_one_line(state: Path, tmp_path: Path, arguments: tuple[str
     wrong = next(index for index, line in enumerate(lines) if "-100.0" in line)
     file.write_text("\n".join([lines[0], lines[wrong]]))
     named = [str(file) if argument == "FILE" else argument for argument in arguments]
-    shown = tuner(state, *named, expect=2).stderr
+    shown = tuner(state, *named, expect=2).err
     assert told.replace("FILE", str(file)) in shown
     assert len(shown.splitlines()) == 1
 
 
-def test_a_database_that_does_not_answer_says_try_again(tmp_path: Path) -> None:
+def test_a_database_that_does_not_answer_says_try_again(tuner: Command, tmp_path: Path) -> None:
     url = f"postgresql://tuner:secret@/none?host={tmp_path}"
-    shown = tuner(tmp_path, "list", "--storage", url, expect=4).stderr
+    shown = tuner(tmp_path, "list", "--storage", url, expect=4).err
     assert "secret" not in shown

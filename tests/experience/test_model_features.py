@@ -197,7 +197,7 @@ def test_a_file_that_is_no_model_gives_a_reason(tmp_path: Path, name: str, conte
 
 def test_bodies_within_bodies_are_bounded(tmp_path: Path) -> None:
     inner = graph(CHAIN)
-    for _ in range(50):
+    for _ in range(20):
         inner = graph([node(["x"], ["y"], "If", inner)])
     assert "nested" in reason(write(tmp_path / "model.onnx", model(inner)))
 
