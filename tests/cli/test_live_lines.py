@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from tuner.campaign.event import MachineChecked, TrialFinished
+from tuner.campaign.event import ExperienceRecalled, MachineChecked, TrialFinished
 from tuner.cli.live import Narrator
 from tuner.measurement.interference import Interference
 from tuner.measurement.model import Capacity, Interval, Measurement
@@ -42,6 +42,23 @@ def looked(
     ],
 )
 def test_only_a_change_of_the_machines_speed_is_worth_a_line(event: MachineChecked, line: str) -> None:
+    assert Narrator().line(event) == line
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (ExperienceRecalled(), ""),
+        (ExperienceRecalled(trials=1200, services=3), "learned from 1,200 earlier trials of 3 services"),
+        (ExperienceRecalled(trials=4, services=1), "learned from 4 earlier trials of 1 service"),
+        (ExperienceRecalled(reason="gone"), "what earlier campaigns taught is not used: gone"),
+        (
+            ExperienceRecalled(trials=4, services=1, reason="gone"),
+            "learned from 4 earlier trials of 1 service; what earlier campaigns taught is not used: gone",
+        ),
+    ],
+)
+def test_what_was_learned_from_is_said(event: ExperienceRecalled, line: str) -> None:
     assert Narrator().line(event) == line
 
 

@@ -175,7 +175,8 @@ class Narrator:
 
 
 def _learned(event: ExperienceRecalled) -> str:
-    learned = f"learned from {event.trials:,} earlier trials of {event.services} services" if event.trials else ""
+    services = f"{event.services} service{'' if event.services == 1 else 's'}"
+    learned = f"learned from {event.trials:,} earlier trials of {services}" if event.trials else ""
     missed = f"what earlier campaigns taught is not used: {event.reason}" if event.reason else ""
     return "; ".join(filter(None, (learned, missed)))
 
