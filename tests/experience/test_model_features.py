@@ -12,6 +12,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from testbed.serving import onnx_model
+from tuner.engine.triton.installation import default_home
 from tuner.experience.features import features_of
 from tuner.experience.model import ModelFeatures
 
@@ -246,3 +248,21 @@ def test_of_a_huge_file_only_the_structure_is_read(tmp_path: Path) -> None:
         stream.write(head + b"\x12" + length)
         stream.truncate(len(head) + 7 + huge)
     assert seen(path).operations == 4
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "parameters", "operations", "depth"),
+    [
+        ("ch_ppocr_mobile_v2.0_cls_mobile", 535_412, 258, 239),
+        ("PP-OCRv6_det_small", 9_813_664, 464, 359),
+        ("PP-OCRv6_rec_small", 21_071_140, 480, 452),
+    ],
+)
+def test_models_that_others_wrote(name: str, parameters: int, operations: int, depth: int) -> None:
+    """What the onnx package itself counts in the models of the rapidocr wheel."""
+    if not default_home().is_dir():
+        pytest.skip("the serving stack is not installed (make demo installs it)")
+    path = onnx_model(default_home()).with_name(f"{name}.onnx")
+    expected = ModelFeatures(size=path.stat().st_size, parameters=parameters, operations=operations, depth=depth)
+    assert seen(path) == expected
