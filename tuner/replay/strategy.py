@@ -67,6 +67,7 @@ def strategy_named(
 
 def tuner_sampler(recording: Recording, experience: Sequence[Earlier] = (), seed: int = 0) -> TunerSampler:
     """Tuner's own sampler, which has learned from experience; it serves any number of searches."""
+    quiet()
     return TunerSampler(seed=seed, space=recording.space, aim=recording.aim, experience=tuple(experience))
 
 
