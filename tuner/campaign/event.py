@@ -118,6 +118,8 @@ class TrialStarted(Value):
     number: int
     assignment: Assignment
     workload: str
+    reason: str = ""
+    """What the sampler expects of it, where it tells."""
 
 
 class TrialFinished(Value):

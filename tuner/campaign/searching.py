@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
 from tuner.campaign.failure import CampaignFailedError
 from tuner.campaign.machine import MachineWatch, watch_machine
 from tuner.campaign.measuring import measure_server
-from tuner.campaign.remembering import remember
+from tuner.campaign.remembering import about, recalled, remember
 from tuner.campaign.session import Session
 from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
 from tuner.search.progress import progress
+from tuner.search.resemblance import resemblance
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
 from tuner.search.study import ATTEMPTS, Exhausted, Proposal, Search
+from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Failed, FailureKind, Trial
 from tuner.trial.protocol import InconclusiveTrialError, Server
 from tuner.trial.run import Candidate, run_trial
 
 __all__ = ["open_search", "search_configurations"]
+
+UNPRICED = 1e12
+"""The hourly cost of what this machine or the manifest cannot have, so that nobody wants it."""
 
 
 @contextmanager
@@ -36,11 +41,42 @@ def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Sear
     inputs = session.inputs
     url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
     budget = inputs.spec.budget.trials
-    with Search.open(inputs.space, inputs.spec.search, inputs.goal, url, session.run, budget=budget) as search:
+    learning = inputs.spec.search.sampler == "tuner"
+    experience = recalled(session) if learning else ()
+    this = about(session)
+    with Search.open(
+        inputs.space,
+        inputs.spec.search,
+        inputs.goal,
+        url,
+        session.run,
+        budget=budget,
+        hourly=_hourly(session),
+        experience=experience,
+        resemblance=[resemblance(this, earlier) for earlier in experience],
+    ) as search:
         search.enqueue(inputs.baseline, "baseline")
         for number in sorted(session.progress.trials.keys() - set(but)):
             _tell(session, search, session.progress.trials[number])
         yield search
+
+
+def _hourly(session: Session) -> Callable[[Assignment], float]:
+    """What an hour of a configuration costs; worked out once for each combination of what changes the resources."""
+    inputs = session.inputs
+    names = [parameter.name for parameter in inputs.space.parameters if parameter.target.manifest is not None]
+    known: dict[tuple[object, ...], float] = {}
+
+    def hourly(assignment: Assignment) -> float:
+        key = tuple(assignment.get(name) for name in names)
+        if key not in known:
+            try:
+                known[key] = inputs.goal.hourly(inputs.workload(assignment).resources)
+            except UserError:
+                known[key] = UNPRICED
+        return known[key]
+
+    return hourly
 
 
 def search_configurations(session: Session) -> None:
@@ -140,7 +176,12 @@ def _run(session: Session, proposal: Proposal) -> Trial:
     try:
         workload = inputs.workload(proposal.assignment)
         session.journal.record(
-            TrialStarted(number=proposal.number, assignment=proposal.assignment, workload=workload.digest)
+            TrialStarted(
+                number=proposal.number,
+                assignment=proposal.assignment,
+                workload=workload.digest,
+                reason=proposal.reason,
+            )
         )
         trial = run_trial(
             Candidate(proposal.number, proposal.assignment, workload),

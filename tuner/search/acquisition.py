@@ -25,7 +25,9 @@ Floats = npt.NDArray[np.float64]
 _CAUTION = 1.0
 """Power of the probability to hold the limits, beside what the expected gain itself holds of it: a trial of what is
 probably forbidden tells little more than that. Without it a quarter of the trials breaks a limit, with it an eighth."""
-_FIRST = 2.0
+_LITTLE, _LATE = 0.01, 8.0
+"""Expected gain (1 %) below which that power is this instead."""
+_FIRST = 3.0
 """That power while nothing within the limits is known."""
 _TINY = 1e-300
 
@@ -76,8 +78,13 @@ class Outlook:
         return np.asarray((ahead * ndtr(place) + deviation * _density(place)) * self.holds())
 
     def worth(self, best: float) -> Floats:
-        """Logarithm of the worth of a trial: its expected gain, shrunk where a limit may be broken."""
-        return np.asarray(np.log(self.gain(best) + _TINY) + _CAUTION * np.log(self.holds() + _TINY))
+        """Logarithm of the worth of a trial: its expected gain, shrunk where a limit may be broken.
+
+        Where no trial promises much any more, none is worth breaking a limit for.
+        """
+        gain = self.gain(best)
+        caution = _CAUTION if gain.max() >= _LITTLE else _LATE
+        return np.asarray(np.log(gain + _TINY) + caution * np.log(self.holds() + _TINY))
 
     def _joint(self, name: str, weight: float, best: float) -> Floats:
         """Exact where merit is ``offset + weight * y``: y has to lie between where gain begins and its own limit."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.engine.workload import Resources
+from tuner.experience.readings import tried_of
 from tuner.measurement.model import Measurement
 from tuner.search.objective import Goal, Metrics, Missed, overshoot
 from tuner.trial.outcome import Completed, Failed, Trial
@@ -30,6 +31,9 @@ def answer_of(trial: Trial, resources: Resources, goal: Goal) -> Answer:
         "hourly": goal.hourly(resources),
     }
     outcome = trial.outcome
+    tried = tried_of(trial, goal.slo)
+    if tried is not None:
+        facts["tried"] = tried.model_dump(mode="json")
     if isinstance(outcome, Completed):
         return _measured(facts, outcome.measurement, goal.metrics(outcome.measurement, resources))
     if isinstance(outcome, Failed):

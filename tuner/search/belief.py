@@ -36,10 +36,8 @@ class Mixture:
     @property
     def deviation(self) -> Floats:
         """Standard deviation of the mixture."""
-        square = sum(
-            w * (part.variance + part.mean**2) for w, part in zip(self.weights, self.parts, strict=True)
-        )
-        return np.sqrt(np.maximum(square - self.mean**2, 0.0))
+        square = sum(w * (part.variance + part.mean**2) for w, part in zip(self.weights, self.parts, strict=True))
+        return np.asarray(np.sqrt(np.maximum(square - self.mean**2, 0.0)))
 
     def below(self, value: float) -> Floats:
         """The probability of lying below the value."""

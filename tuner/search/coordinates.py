@@ -56,7 +56,7 @@ class _Column:
 
 
 def _two(domain: Domain) -> bool:
-    return domain.values is not None and len(domain.values) <= 2  # noqa: PLR2004 - yes and no have an order
+    return domain.values is not None and len(domain.values) <= 2
 
 
 def _position(domain: Domain, value: Scalar) -> float:

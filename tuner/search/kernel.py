@@ -29,8 +29,8 @@ class Kernel:
 
     def times(self, factor: float) -> Kernel:
         """The same shapes, so many times as high."""
-        parts = (factor * part for part in (self.level, self.slope, self.amplitude, self.rough))
-        return Kernel(*parts, self.lengths)
+        level, slope, amplitude, rough = (factor * one for one in (self.level, self.slope, self.amplitude, self.rough))
+        return Kernel(level, slope, amplitude, rough, self.lengths)
 
     def between(self, left: Floats, right: Floats) -> Floats:
         """Shape (left, right), without the rough part, which no two points share."""

@@ -56,6 +56,7 @@ class Goal:
 
     def __init__(self, objective: Objective, slo: Slo, prices: Prices) -> None:
         self.objective = objective
+        self.slo = slo
         self.bounds = slo.bounds
         self.prices = prices
         self.names: tuple[str, ...] = ("improvement",) if objective.goal == "weighted" else objective.metrics

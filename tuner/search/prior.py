@@ -25,7 +25,7 @@ from tuner.search.field import Field
 from tuner.search.kernel import Kernel
 from tuner.search.surface import Readings, Surface, evidence, readings_of
 
-__all__ = ["Prior", "cold_kernels", "learn"]
+__all__ = ["Prior", "Rest", "cold_kernels", "learn"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,10 +35,12 @@ _LEVEL = 2.0
 _SLOPE, _AMPLITUDE, _ROUGH, _LENGTH = 0.7, 0.4, 0.04, 0.4
 """Medians of the kernels' parts; each varies by a log-normal of the spreads below."""
 _SPREADS = (0.5, 0.6, 0.8, 0.6)
+_SERVICES = 50
+"""Earlier services that are looked at: those that resemble this one most."""
 _FOLD_POINTS = 60
 _REST = (0.7, 0.2, 0.2, 0.06)
 """Level, slope, amplitude and roughness of an informed rest, where nothing says otherwise."""
-_TOGETHER = 0.4
+_TOGETHER = 0.8
 """Weight of what all earlier services say together; the rest is shared by what each says with those around it."""
 _NEAREST, _COMPARED, _NOTHING = 3, 20, 1e-6
 _TRUST = 1.5
@@ -58,6 +60,18 @@ def cold_kernels(width: int, count: int = KERNELS) -> tuple[Kernel, ...]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Rest:
+    """What a new service has beside the mean of others.
+
+    ``share``: how far the ways in which these differ are taken over, as a factor of their variance; ``own``: what is
+    like none of them.
+    """
+
+    share: float
+    own: Kernel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prior:
     """The surfaces of earlier services, and the kernel of what a new one has of its own. Made by ``learn``."""
 
@@ -65,25 +79,28 @@ class Prior:
     weights: Floats
     alike: Floats
     """Shape (surfaces, surfaces): how much each counts around each, 1 for itself."""
-    share: float
-    """How far the ways in which earlier services differ are taken over, as a factor of their variance."""
-    rest: Kernel
+    together: Rest
+    near: Rest
 
     def fields(self, points: Floats) -> list[tuple[Field, float]]:
-        """What is believed at the points, as fields with weights that sum to 1: one of all earlier services together,
-        and one around each of them."""
+        """What is believed at the points, as fields with weights that sum to 1.
+
+        One is of all earlier services together, and one around each of them.
+        """
         values = np.array([surface.at(points) for surface in self.surfaces])
-        found = [(self._field(points, values, self.weights), 1.0 if len(values) == 1 else _TOGETHER)]
-        if len(values) > 1:
-            near = (1 - _TOGETHER) * self.weights / self.weights.sum()
-            for one, share in enumerate(near):
-                found.append((self._field(points, values, self.weights * self.alike[one]), float(share)))
+        if len(values) == 1:
+            return [(_field(points, values, self.weights, self.together), 1.0)]
+        found = [(_field(points, values, self.weights, self.together), _TOGETHER)]
+        for alike, weight in zip(self.alike, self.weights / self.weights.sum(), strict=True):
+            near = _field(points, values, self.weights * alike, self.near)
+            found.append((near, (1 - _TOGETHER) * float(weight)))
         return found
 
-    def _field(self, points: Floats, values: Floats, weights: Floats) -> Field:
-        mean, factors = _mixed(values, weights)
-        kept = np.abs(factors).max(axis=1) > _NOTHING
-        return Field(mean, points, self.rest, math.sqrt(self.share) * factors[kept])
+
+def _field(points: Floats, values: Floats, weights: Floats, rest: Rest) -> Field:
+    mean, factors = _mixed(values, weights)
+    kept = np.abs(factors).max(axis=1) > _NOTHING
+    return Field(mean, points, rest.own, math.sqrt(rest.share) * factors[kept])
 
 
 def learn(
@@ -95,7 +112,8 @@ def learn(
     """
     wanted = [1.0] * len(earlier) if resemblance is None else list(resemblance)
     known = [(one, weight, readings_of(one, metric, coordinates)) for one, weight in zip(earlier, wanted, strict=True)]
-    kept = [(one, weight, readings) for one, weight, readings in known if readings is not None and weight > 0]
+    told = [(one, weight, readings) for one, weight, readings in known if readings is not None and weight > 0]
+    kept = sorted(told, key=lambda each: -each[1])[:_SERVICES]
     if not kept:
         return None
     families = [one.family or f"{one.service} {one.engine} {one.hardware}" for one, _, _ in kept]
@@ -104,8 +122,10 @@ def learn(
     kernel = max(cold_kernels(coordinates.width), key=lambda one: evidence(few, one))
     surfaces = tuple(Surface(each, kernel) for each in readings)
     weights = _balanced(families) * np.array([weight for _, weight, _ in kept])
-    share, rest = _rest(families, few, surfaces, kernel)
-    return Prior(surfaces, weights / weights.sum(), _alike(surfaces, few), share, rest)
+    alike = _alike(surfaces, few)
+    together = _rest(_folds(families, few, surfaces, np.ones_like(alike)), coordinates.width)
+    near = _rest(_folds(families, few, surfaces, alike), coordinates.width)
+    return Prior(surfaces, weights / weights.sum(), alike, together, near)
 
 
 def _alike(surfaces: Sequence[Surface], readings: Sequence[Readings]) -> Floats:
@@ -142,27 +162,30 @@ class _Fold:
     weight: float
 
 
-def _rest(
-    families: Sequence[str], readings: Sequence[Readings], surfaces: Sequence[Surface], kernel: Kernel
-) -> tuple[float, Kernel]:
-    """Share of the factors and the rest's kernel that predict left-out families best."""
-    folds = list(_folds(families, readings, surfaces))
+def _rest(folds: Sequence[_Fold], width: int) -> Rest:
+    """The rest that predicts left-out families best."""
 
-    def built(logs: Floats) -> tuple[float, Kernel]:
-        share, *parts = (float(part) for part in np.exp(np.clip(logs[:5], -7, 4)) * (1.0, *_REST))
-        return share, Kernel(*parts, _LENGTH * np.exp(np.clip(logs[5:], -4, 3)))
+    def built(logs: Floats) -> Rest:
+        parts = np.exp(np.clip(logs[:5], -7, 4)) * (1.0, *_REST)
+        share, level, slope, amplitude, rough = (float(part) for part in parts)
+        lengths = _LENGTH * np.exp(np.clip(logs[5:], -4, 3))
+        return Rest(share, Kernel(level, slope, amplitude, rough, lengths))
 
     def misfit(logs: Floats) -> float:
-        share, rest = built(logs)
-        return float((logs**2).sum() / (2 * _TRUST**2)) + sum(_misfit(fold, share, rest) for fold in folds)
+        rest = built(logs)
+        return float((logs**2).sum() / (2 * _TRUST**2)) + sum(_misfit(fold, rest) for fold in folds)
 
-    start = np.zeros(5 + len(kernel.lengths))
+    start = np.zeros(5 + width)
     if not folds:
         return built(start)
-    return built(minimize(misfit, start, method="L-BFGS-B", options={"maxiter": 30}).x)
+    best = minimize(misfit, start, method="L-BFGS-B", options={"maxiter": 30})  # type: ignore[no-untyped-call]
+    return built(best.x)
 
 
-def _folds(families: Sequence[str], readings: Sequence[Readings], surfaces: Sequence[Surface]) -> list[_Fold]:
+def _folds(
+    families: Sequence[str], readings: Sequence[Readings], surfaces: Sequence[Surface], alike: Floats
+) -> list[_Fold]:
+    """Each service, predicted by those of other families, as much as these are like it."""
     folds = []
     for family in dict.fromkeys(families):
         others = [number for number, name in enumerate(families) if name != family]
@@ -173,19 +196,19 @@ def _folds(families: Sequence[str], readings: Sequence[Readings], surfaces: Sequ
             if name == family:
                 told = readings[number]
                 values = np.array([surfaces[other].at(told.points) for other in others])
-                mean, factors = _mixed(values, weights)
+                mean, factors = _mixed(values, weights * alike[number][others])
                 folds.append(_Fold(told, mean, factors, 1 / families.count(family)))
     return folds
 
 
-def _misfit(fold: _Fold, share: float, rest: Kernel) -> float:
+def _misfit(fold: _Fold, rest: Rest) -> float:
     """Minus the logarithm of the density of a left-out service, as if it had ten readings however many it has.
 
     Neighbouring readings repeat each other: counted in full they would drown the prior on the parts.
     """
     points = fold.readings.points
-    own = rest.between(points, points) + share * fold.factors.T @ fold.factors
-    own[np.diag_indices_from(own)] += rest.rough**2 + fold.readings.variance + 1e-6
+    own = rest.own.between(points, points) + rest.share * fold.factors.T @ fold.factors
+    own[np.diag_indices_from(own)] += rest.own.rough**2 + fold.readings.variance + 1e-6
     chol = np.linalg.cholesky(own)
     gap = solve_triangular(chol, fold.readings.value - fold.mean, lower=True, check_finite=False)
     count = len(points)

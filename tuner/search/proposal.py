@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import optuna
 from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState, create_trial
 
+from tuner.experience.model import Earlier
+from tuner.search.aiming import Hourly, aim_of, tried_in
 from tuner.search.design import spread
 from tuner.search.encoding import Axis, axes_of, suggest
+from tuner.search.learner import Learner
 from tuner.search.objective import Goal, Metrics
 from tuner.search.pool import Left, Pool
 from tuner.search.record import Entry, Origin
@@ -38,12 +42,26 @@ _SEARCHES = 4_096
 class _Choice:
     assignment: Assignment
     origin: Origin
+    reason: str = ""
+    gain: float | None = None
+    """Expected gain in the logarithm of the merit, where the sampler tells it."""
 
 
 class Chooser:
     """Chooses configurations for one space by one sampler."""
 
-    def __init__(self, space: Space, settings: Settings, goal: Goal, budget: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        settings: Settings,
+        goal: Goal,
+        budget: int,
+        *,
+        hourly: Hourly | None = None,
+        experience: Sequence[Earlier] = (),
+        resemblance: Sequence[float] | None = None,
+    ) -> None:
+        """``hourly`` prices a configuration (1 for each where it is not given); ``experience`` is for ``tuner``."""
         quiet()
         self._space = space
         self._settings = settings
@@ -52,6 +70,8 @@ class Chooser:
         self._axes = axes_of(space)
         self._pool = Pool.of(space, self._axes)
         self._conditional = any(parameter.when for parameter in space.parameters)
+        self._hourly: Hourly = hourly or (lambda _: 1.0)
+        self._experience, self._resemblance = tuple(experience), resemblance
 
     @property
     def listed(self) -> bool:
@@ -61,6 +81,8 @@ class Chooser:
     def choose(self, history: Sequence[Entry], reference: Metrics | None) -> _Choice | None:
         """A feasible configuration that the history does not hold; ``None`` where there is none left."""
         known = {entry.assignment for entry in history}
+        if self._settings.sampler == "tuner":
+            return self._learned(history)
         left = None if self._pool is None else self._pool.without(known)
         if self._pool is not None and left is None:
             return None
@@ -79,6 +101,19 @@ class Chooser:
             return None if chosen is None else _Choice(chosen, "start")
         chosen = self._sampled(history, reference, known, left, seed)
         return None if chosen is None else _Choice(chosen, "search")
+
+    @cached_property
+    def _learner(self) -> Learner:
+        """Made when it is first asked: a campaign that only resumes its confirmation needs none."""
+        aim = aim_of(self._goal, self._hourly)
+        return Learner(self._space, aim, self._experience, seed=self._settings.seed, resemblance=self._resemblance)
+
+    def _learned(self, history: Sequence[Entry]) -> _Choice | None:
+        """The learner's choice; what the machine spoiled is not learned from, and not proposed again by it."""
+        pending = [entry.assignment for entry in history if entry.pending]
+        spoiled = {entry.assignment for entry in history if not entry.pending and not entry.finished}
+        choice = self._learner.choose(tried_in(history), pending=pending, but=spoiled)
+        return None if choice is None else _Choice(choice.assignment, "search", choice.reason, choice.gain)
 
     def _spread(self, known: set[Assignment], left: Left | None, index: int) -> Assignment | None:
         """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ConfigDict, ValidationError
 
 from tuner.errors import PermanentError
+from tuner.experience.model import Tried
 from tuner.search.objective import Metrics
 from tuner.space.assignment import Assignment
 from tuner.value import Value
@@ -44,6 +45,8 @@ class Record(Value):
     cores: float | None = None
     seconds: float | None = None
     workload: str | None = None
+    tried: Tried | None = None
+    """What the trial teaches a learner: readings with their errors, or bounds."""
 
     def attributes(self) -> dict[str, Any]:
         """What is written to the study, without what is unknown."""

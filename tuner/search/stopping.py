@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tuner.search.objective import Goal
@@ -9,10 +10,15 @@ from tuner.search.record import Entry
 from tuner.spec.model import Budget
 from tuner.value import Value
 
-__all__ = ["Plateau", "Spent", "spent", "stop_reason"]
+__all__ = ["Plateau", "Spent", "gain_reason", "spent", "stop_reason"]
 
 SPOILED_IN_A_ROW = 5
 """After this many trials in a row that the machine spoiled, the machine has to be seen to first."""
+
+
+FEWEST, LEAST_GAIN = 6, 0.005
+"""After so many answers, a sampler that expects less than this of its best proposal (0.5 %) has found what there is."""
+HOURS_A_MONTH = 730
 
 
 class Spent(Value):
@@ -64,6 +70,24 @@ def stop_reason(
         or _spoiled_reason(history)
         or _plateau_reason(plateau or Plateau.of(budget), goal, history)
     )
+
+
+def gain_reason(gain: float, goal: Goal, history: Sequence[Entry]) -> str | None:
+    """Why the trial that promises most is not worth it, or ``None``; ``gain`` is the expected growth of log-merit.
+
+    Where money is looked at, what the gain is worth in a month stands beside what the trial costs.
+    """
+    answers = [entry for entry in history if entry.finished]
+    if len(answers) < FEWEST or gain >= LEAST_GAIN:
+        return None
+    money = ""
+    scored = [(goal.merit(entry.metrics), entry.metrics) for entry in answers if entry.metrics is not None]
+    if scored and goal.prices.currency:
+        hourly = max(scored, key=lambda pair: pair[0])[1].hourly
+        trial = spent(answers, 0.0).money / len(answers)
+        worth = -math.expm1(-gain) * hourly * HOURS_A_MONTH
+        money = f": about {worth:.2g} {goal.prices.currency} a month for each replica, where a trial costs {trial:.2g}"
+    return f"stopped: another trial is expected to gain {100 * math.expm1(gain):.2g} %{money}"
 
 
 def _budget_reason(budget: Budget, used: Spent, typical: float, reserve: float) -> str | None:

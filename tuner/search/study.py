@@ -7,7 +7,7 @@ that was handed out and never told is handed out again under its own number.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -19,12 +19,15 @@ from optuna.trial import TrialState, create_trial
 
 from tuner.engine.workload import Resources
 from tuner.errors import PermanentError
+from tuner.experience.model import Earlier
+from tuner.search.aiming import Hourly
 from tuner.search.answer import Answer, answer_of
 from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.objective import Goal, Metrics
 from tuner.search.proposal import Chooser
 from tuner.search.record import Entry, Origin, Record, entry_of
 from tuner.search.sampler import check_sampler
+from tuner.search.stopping import gain_reason
 from tuner.search.storage import StudyStorage, guarded, quiet
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
@@ -45,6 +48,8 @@ class Proposal:
     number: int
     assignment: Assignment
     origin: Origin
+    reason: str = ""
+    """What its sampler expects of it, where it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,28 @@ class Search:
 
     @classmethod
     def open(
-        cls, space: Space, settings: Settings, goal: Goal, storage_url: str, study_name: str, *, budget: int
+        cls,
+        space: Space,
+        settings: Settings,
+        goal: Goal,
+        storage_url: str,
+        study_name: str,
+        *,
+        budget: int,
+        hourly: Hourly | None = None,
+        experience: Sequence[Earlier] = (),
+        resemblance: Sequence[float] | None = None,
     ) -> Self:
         """Open the study, or make it. ``budget`` is the number of trials that the spec allows.
+
+        ``hourly`` prices a configuration; ``experience``, and how like this service each earlier one is, teach the
+        sampler ``tuner``.
 
         Raises UserError (a sampler or a URL that cannot be used), TemporaryError (the database does not answer) and
         PermanentError (the study belongs to another space or goal).
         """
         quiet()
-        chooser = Chooser(space, settings, goal, budget)
+        chooser = Chooser(space, settings, goal, budget, hourly=hourly, experience=experience, resemblance=resemblance)
         check_sampler(settings, objectives=len(goal.directions), finite=chooser.listed)
         storage = StudyStorage(storage_url)
         try:
@@ -163,7 +181,10 @@ class Search:
         choice = self._chooser.choose(history, _reference(history))
         if choice is None:
             return Exhausted("every configuration was tried")
-        return self._begin(choice.assignment, choice.origin, len(history))
+        worthless = None if choice.gain is None else gain_reason(choice.gain, self.goal, history)
+        if worthless is not None:
+            return Exhausted(worthless)
+        return self._begin(choice.assignment, choice.origin, len(history), choice.reason)
 
     def tell(self, trial: Trial, resources: Resources) -> None:
         """Record a finished trial. Telling the same trial again changes nothing.
@@ -207,7 +228,7 @@ class Search:
         with self._writing():
             self._study.enqueue_trial(self._expressed(assignment), user_attrs=record.attributes())
 
-    def _begin(self, assignment: Assignment, origin: Origin, number: int) -> Proposal:
+    def _begin(self, assignment: Assignment, origin: Origin, number: int, reason: str = "") -> Proposal:
         """Hand out a new trial in one transaction: queueing it first would take three times as long."""
         shown = self._expressed(assignment)
         trial = create_trial(
@@ -219,7 +240,7 @@ class Search:
         with self._writing():
             self._study.add_trial(trial)
         self._given.add(number)
-        return Proposal(number, assignment, origin)
+        return Proposal(number, assignment, origin, reason)
 
     def _expressed(self, assignment: Assignment) -> dict[str, Any]:
         """The part of an assignment that the space can express: all of it but for a baseline from elsewhere."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import solve_triangular
 
 from tuner.experience.model import Earlier
 from tuner.search.coordinates import Coordinates
@@ -82,8 +82,9 @@ class Surface:
         self._middle = float(readings.value.mean())
         own = kernel.between(readings.points, readings.points)
         own[np.diag_indices_from(own)] += readings.variance + kernel.rough**2 + _JITTER
-        self._factor = cho_factor(own, lower=True, check_finite=False)
-        self._weight = cho_solve(self._factor, readings.value - self._middle, check_finite=False)
+        chol = np.linalg.cholesky(own)
+        half = solve_triangular(chol, readings.value - self._middle, lower=True, check_finite=False)
+        self._weight = solve_triangular(chol, half, lower=True, trans="T", check_finite=False)
         self._known = {row.tobytes(): number for number, row in enumerate(readings.points)}
 
     def at(self, points: Floats) -> Floats:

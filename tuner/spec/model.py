@@ -145,8 +145,9 @@ class Budget(Section):
 class Search(Section):
     """How the next trial is chosen."""
 
-    sampler: Literal["tpe", "random", "grid", "nsga2", "cmaes", "qmc"] = Field(
-        "tpe", description="Optuna sampler; `grid` needs a finite space."
+    sampler: Literal["tuner", "tpe", "random", "grid", "nsga2", "cmaes", "qmc"] = Field(
+        "tuner",
+        description="`tuner` learns from earlier campaigns; the others are Optuna's, and `grid` needs a finite space.",
     )
     seed: Integer = Field(
         0, ge=0, le=2**32 - 1, description="Seed of everything random, so that a campaign can be repeated."

@@ -1,0 +1,60 @@
+"""A spec's goal as what a learner aims at, and the history of a search as what it learns from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+from tuner.experience.model import Reading, Tried
+from tuner.search.aim import Aim, Limit, Objective
+from tuner.search.objective import Goal
+from tuner.search.record import Entry
+from tuner.space.assignment import Assignment
+from tuner.spec.model import Metric
+
+__all__ = ["Hourly", "aim_of", "tried_in"]
+
+Hourly = Callable[[Assignment], float]
+"""Money for an hour of one replica of a configuration."""
+
+_LEAST = 1e-12
+"""Where an hour costs nothing, every configuration costs the same."""
+
+
+def aim_of(goal: Goal, hourly: Hourly) -> Aim:
+    """The logarithm of the goal's merit in terms of capacity and latency; a Pareto goal has one merit for each metric.
+
+    The cost of a million requests is the hourly cost, which is known, by the capacity, which is measured.
+    """
+    shares = goal.shares()
+    apart = goal.objective.goal == "pareto"
+    wanted = [{metric: 1.0} for metric in goal.objective.metrics] if apart else [shares]
+    limits = (Limit("latency", goal.bounds[-1][1]),) if "latency" in goal.objective.metrics else ()
+    return Aim(tuple(_objective(each, hourly) for each in wanted), limits)
+
+
+def _objective(shares: Mapping[Metric, float], hourly: Hourly) -> Objective:
+    cost = shares.get("cost", 0.0)
+    weights = {"capacity": shares.get("capacity", 0.0) + cost, "latency": -shares.get("latency", 0.0)}
+
+    def offset(assignment: Assignment) -> float:
+        return -cost * math.log(max(hourly(assignment), _LEAST)) if cost else 0.0
+
+    return Objective({metric: weight for metric, weight in weights.items() if weight}, offset)
+
+
+def tried_in(history: Iterable[Entry]) -> tuple[Tried, ...]:
+    """What the finished trials brought, in order; those that the machine spoiled say nothing."""
+    return tuple(found for entry in history if entry.finished for found in (_tried(entry),))
+
+
+def _tried(entry: Entry) -> Tried:
+    record = entry.record
+    if record.tried is not None:
+        return record.tried.model_copy(update={"assignment": entry.assignment})
+    if entry.metrics is None:
+        return Tried(assignment=entry.assignment, outcome="failed")
+    readings = [Reading(metric="capacity", value=entry.metrics.capacity)]
+    if entry.metrics.latency is not None:
+        readings.append(Reading(metric="latency", value=entry.metrics.latency))
+    return Tried(assignment=entry.assignment, outcome="completed", readings=tuple(readings))

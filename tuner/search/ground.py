@@ -1,0 +1,76 @@
+"""Where a learner looks: assignments as points, and what is known of them without a single trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner.experience.model import Earlier
+from tuner.search.aim import Aim
+from tuner.search.coordinates import Coordinates
+from tuner.search.failing import Failures
+from tuner.search.field import Field
+from tuner.search.prior import Prior, learn
+from tuner.space.assignment import Assignment
+
+__all__ = ["Ground", "Knowledge"]
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ground:
+    """``points`` of shape (assignments, columns); ``offsets``: the part of each merit that needs no trial.
+
+    ``informed``: by metric, fields with weights that sum to 1, or none where no earlier service tells.
+    """
+
+    assignments: tuple[Assignment, ...]
+    index: Mapping[Assignment, int]
+    points: Floats
+    offsets: tuple[Floats, ...]
+    informed: Mapping[str, Sequence[tuple[Field, float]]]
+    failing: Floats
+    """The share that fails at each point, by what earlier services say."""
+
+    @property
+    def middle(self) -> Mapping[str, float]:
+        """By metric, the level to expect where earlier services tell it."""
+        return {name: float(fields[0][0].mean.mean()) for name, fields in self.informed.items()}
+
+
+class Knowledge:
+    """What earlier services teach about one space under one aim."""
+
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        aim: Aim,
+        experience: Sequence[Earlier],
+        resemblance: Sequence[float] | None = None,
+    ) -> None:
+        self._coordinates, self._aim = coordinates, aim
+        found = {name: learn(experience, name, coordinates, resemblance) for name in aim.metrics}
+        self._priors: dict[str, Prior] = {name: prior for name, prior in found.items() if prior is not None}
+        trials = [trial for earlier in experience for trial in earlier.trials]
+        failed = np.array([trial.outcome == "failed" for trial in trials], dtype=np.bool_)
+        self._failures = Failures(coordinates.of([one.assignment for one in trials] if failed.any() else []), failed)
+
+    def ground(self, assignments: Iterable[Assignment]) -> Ground:
+        """What is known of these, each once."""
+        distinct = tuple(dict.fromkeys(assignments))
+        points = self._coordinates.of(distinct)
+        return Ground(
+            assignments=distinct,
+            index={assignment: place for place, assignment in enumerate(distinct)},
+            points=points,
+            offsets=tuple(
+                np.array([objective.offset(assignment) for assignment in distinct], dtype=np.float64)
+                for objective in self._aim.objectives
+            ),
+            informed={name: prior.fields(points) for name, prior in self._priors.items()},
+            failing=self._failures.share(points),
+        )
