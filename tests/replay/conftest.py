@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from itertools import product
 
@@ -29,7 +30,7 @@ WORK = {"small1": 150.0, "small2": 200.0, "large": 900.0}
 
 
 def latency(model: str, batch: int, share: int) -> float:
-    return 2.0 + WORK[model] * float(batch) ** 0.7 / share
+    return 2.0 + WORK[model] * math.pow(batch, 0.7) / share
 
 
 def rows(*models: str) -> list[str]:
