@@ -20,7 +20,7 @@ from bench import result
 from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, summaries
 from bench.search_jobs import METHODS, Job, Setting, measured
-from bench.search_peers import PEERS, home
+from bench.search_peers import ENVIRONMENT, PEERS
 from tuner.errors import UserError
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
@@ -116,7 +116,7 @@ def _models(setting: Setting, asked: Sequence[str] | None) -> list[str]:
 
 def _methods(asked: Sequence[str]) -> list[str]:
     """Those that can be run here; the others are named."""
-    chosen = [method for method in dict.fromkeys(asked) if method not in PEERS or home().is_dir()]
+    chosen = [method for method in dict.fromkeys(asked) if method not in PEERS or ENVIRONMENT.installed]
     left = [method for method in asked if method not in chosen]
     if left:
         sys.stderr.write(

@@ -21,7 +21,8 @@ from pathlib import Path
 from platformdirs import user_cache_path
 from pydantic import ValidationError
 
-from bench.search_peers import LOCK, PEERS, Peer, Worker
+from bench.search_environment import Pipe
+from bench.search_peers import ENVIRONMENT, PEERS, Peer, worker
 from bench.search_runs import Row, scored
 from tuner.experience.model import Earlier
 from tuner.replay.advice import Adviser
@@ -41,7 +42,7 @@ _SHARED = ("tuner/replay", "tuner/search/encoding.py", "tuner/search/pool.py", "
 _CODE = {
     "ours": (*_SHARED, "tuner/search", "tuner/experience"),
     "optuna": (*_SHARED, "tuner/search/sampler.py", "tuner/search/design.py"),
-    "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(LOCK.relative_to(_ROOT))),
+    "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(ENVIRONMENT.lock.relative_to(_ROOT))),
 }
 _CHUNK, _CHUNK_OURS = 5, 20
 """Seeds of one model that go to a process together: more of ours, as they share what was learned from the prior."""
@@ -218,5 +219,5 @@ def _sampler(setting: Setting, model: str, method: str) -> TunerSampler:
 
 
 @lru_cache(maxsize=1)
-def _worker() -> Worker:
-    return Worker()
+def _worker() -> Pipe:
+    return worker()

@@ -2,8 +2,8 @@
 
 A line of JSON in, a line of JSON out. ``{"method", "seed", "trials", "sizes": [[values, ordered], …], "start": […]}``
 begins a run; an answer ``{"places": […], "ms": …}`` asks for the configuration at these places of each parameter's list
-of values (the first one is the start), and ``{"cost": c}`` tells what it cost, the lower the better. A new run may
-begin at any time.
+of values (the first one is the start, where there is one), and ``{"cost": c}`` tells what it cost, the lower the
+better. A new run may begin at any time.
 """
 
 from __future__ import annotations

@@ -9,3 +9,4 @@ compile --extra build --extra demo pyproject.toml -o requirements/tuner.txt
 compile --extra build --extra demo --extra dev pyproject.toml -c requirements/tuner.txt -o requirements/dev.txt
 compile --no-deps requirements/triton.in -o requirements/triton.txt
 compile requirements/peers.in -o requirements/peers.txt
+compile requirements/estimates.in -o requirements/estimates.txt

@@ -35,6 +35,7 @@ def test_a_run_is_scored_by_the_truth(recording: Recording) -> None:
     row = scored(_about("grid"), recording, strategy_named("grid", recording, seed=0, trials=20), None, 20)
     best = recording.best
     assert best is not None
+    assert recording.start is not None
     order = [recording.start, *(one for one in recording.candidates if one != recording.start)]
     worths = [recording.worth(assignment) or 0.0 for assignment in order]
     for name, share in (("5", 0.95), ("1", 0.99), ("0", 1.0)):

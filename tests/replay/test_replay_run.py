@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 
 import pytest
@@ -25,6 +26,14 @@ def test_a_strategy_begins_with_the_start_and_stays_in_the_space(name: str, reco
     assert [step.number for step in steps] == list(range(1, 13))
     assert all(recording.space.contains(step.assignment) for step in steps)
     assert len({step.assignment for step in steps}) == 12
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_strategy_begins_by_itself_where_there_is_no_start(name: str, recording: Recording) -> None:
+    free = replace(recording, start=None)
+    steps = list(islice(replay(free, strategy_named(name, free, seed=1, trials=12), SILENT), 12))
+    assert len({step.assignment for step in steps}) == 12
+    assert all(free.space.contains(step.assignment) for step in steps)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

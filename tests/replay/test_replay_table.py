@@ -95,7 +95,7 @@ def test_the_start_is_the_nearest_that_there_is(read: Read) -> None:
 
 
 def test_noise_depends_on_the_seed_and_the_number_alone(recording: Recording) -> None:
-    tried = recording.tried(recording.start)
+    tried = recording.tried(recording.candidates[0])
     noise = Noise(0.05, seed=3)
     assert noise.on(tried, 7) == noise.on(tried, 7)
     assert len({noise.on(tried, number).readings[0].value for number in range(50)}) == 50

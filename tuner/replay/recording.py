@@ -64,14 +64,14 @@ class Best:
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded of one service. ``unit`` is that of the merit."""
+    """What was recorded of one service, and its merit's unit. Without a ``start`` a search begins by itself."""
 
     service: str
     family: str
     unit: str
     space: Space
     aim: Aim
-    start: Assignment
+    start: Assignment | None
     candidates: tuple[Assignment, ...]
     cells: Mapping[Assignment, Cell]
 
@@ -131,7 +131,7 @@ def recording_of(table: Table, service: str | None = None) -> Recording:
         unit=descriptor.objective.unit,
         space=space,
         aim=Aim((objective,), limits),
-        start=_start(space, descriptor.start),
+        start=_start(space, descriptor.start) if descriptor.start else None,
         candidates=candidates,
         cells=cells,
     )
@@ -191,7 +191,7 @@ def _literal(value: Scalar) -> str:
 
 
 def _start(space: Space, wanted: Mapping[str, Scalar]) -> Assignment:
-    """The configuration that is nearest to the wanted one; the first where nothing is wanted."""
+    """The configuration that is nearest to the wanted one."""
     axes = axes_of(space)
     near: dict[str, Scalar] = {}
     for axis in axes:

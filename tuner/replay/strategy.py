@@ -98,15 +98,17 @@ class _Sampled:
 
     def ask(self) -> Assignment | None:
         number = len(self._known)
-        if number == 0:
-            return self._begin(self.recording.start)
+        start = self.recording.start
+        if number == 0 and start is not None:
+            return self._begin(start)
         left = self._pool.without(self._known)
         if left is None:
             return None
         if self.repeats:
             return self._proposed()
-        if number <= self.spreads:
-            return self._begin(left.nearest(spread(self.recording.space, self._axes, number - 1, self.seed)))
+        place = number - (start is not None)
+        if place < self.spreads:
+            return self._begin(left.nearest(spread(self.recording.space, self._axes, place, self.seed)))
         first: Assignment | None = None
         for _ in range(_TRIES):
             wished = self._proposed()
@@ -114,7 +116,7 @@ class _Sampled:
                 return wished
             first = first or wished
             self._give_up()
-        return self._begin(left.nearest(first or self.recording.start))
+        return self._begin(left[0] if first is None else left.nearest(first))
 
     def _begin(self, assignment: Assignment) -> Assignment:
         self._study.enqueue_trial({axis.parameter.name: self._encoded(axis, assignment) for axis in self._axes})
@@ -170,11 +172,13 @@ class _Listed:
         left = self._pool.without(self._known)
         if left is None:
             return None
-        if not self._known:
-            return self._recording.start
+        start = self._recording.start
+        if not self._known and start is not None:
+            return start
         if self._grid:
             return left[0]
-        return left.nearest(spread(self._recording.space, self._axes, len(self._known) - 1, self._seed))
+        place = len(self._known) - (start is not None)
+        return left.nearest(spread(self._recording.space, self._axes, place, self._seed))
 
     def tell(self, tried: Tried) -> None:
         self._known[tried.assignment] = None
