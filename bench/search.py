@@ -33,7 +33,6 @@ __all__ = ["DESCRIPTORS", "main", "shipped"]
 DATA = result.ROOT.parent / "shared" / "data"
 DEFAULT_TABLE = DATA / "rapp_v100" / "rapp_v100_dev.csv"
 DESCRIPTORS = result.ROOT / "bench" / "descriptors"
-_WITH_GOALS = "rapp_v100.yaml"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _measure(given: argparse.Namespace, command: list[str]) -> int:
     if given.seeds < 1 or given.max_trials < 1 or given.jobs < 1 or not all(0 <= noise <= 1 for noise in given.noise):
         raise UserError.of("seeds, trials and jobs are 1 or more, noise is from 0 to 1", "correct the options")
-    descriptor = given.descriptor or shipped(read_sheet_file(given.table))
+    descriptor = (given.descriptor or shipped(read_sheet_file(given.table))).resolve()
     setting = Setting(given.table, descriptor, given.prior, given.slo_ms, given.max_trials)
     models = _models(setting, given.models)
     methods = _methods(given.methods)
@@ -79,7 +78,7 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
         for model in models
     ]
     rows = measured(setting, wanted, given.jobs, fresh=given.fresh)
-    figures = figures_of(rows, given.max_trials, goals=descriptor.name == _WITH_GOALS)
+    figures = figures_of(rows, given.max_trials, goals=descriptor.stem if descriptor.parent == DESCRIPTORS else "")
     if given.json is None:
         figures += proposal_times()
         result.write("search", figures, summaries(rows, given.max_trials), command)

@@ -16,6 +16,8 @@ __all__ = ["figures_of", "quantile", "summaries"]
 SAID_WITHIN = 10
 """Trials within which a run has to say that nothing holds the limits."""
 NEAR = 0.95
+VISION, MEMORY = "rapp_v100", "estimates"
+"""The shipped descriptors with goals: how few trials, and how little of them on what does not fit into memory."""
 _GOALS: dict[tuple[str, float, str, str], str] = {
     ("tuner+prior", 0.0, "1", "median"): "<= 6",
     ("tuner+prior", 0.0, "1", "p90"): "<= 15",
@@ -34,18 +36,21 @@ def quantile(values: Sequence[float], share: float) -> float:
 _OF = {"median": 0.5, "p90": 0.9, "worst": 1.0}
 
 
-def figures_of(rows: Sequence[Row], most: int, *, goals: bool) -> list[Figure]:
-    """All figures, noise by noise and method by method. Not reached counts as one trial more than there may be."""
+def figures_of(rows: Sequence[Row], most: int, *, goals: str = "") -> list[Figure]:
+    """All figures, noise by noise and method by method. Not reached counts as one trial more than there may be.
+
+    ``goals`` names the shipped descriptor whose goals are to be met, if any.
+    """
     figures: list[Figure] = []
     for noise in sorted({row.noise for row in rows}):
         for method in dict.fromkeys(row.method for row in rows):
             chosen = [row for row in rows if row.noise == noise and row.method == method]
             if chosen:
                 label = f"{method}, noise {noise:g}"
-                figures += _trials(chosen, rows, label, most, goals=goals)
-                figures += _waste(chosen, label, goals=goals and method == "tuner+prior")
+                figures += _trials(chosen, rows, label, most, goals=goals == VISION)
+                figures += _waste(chosen, label, goals if method == "tuner+prior" else "")
                 if method in OURS:
-                    figures += _judgement(chosen, label, noise, goals=goals and method == "tuner+prior")
+                    figures += _judgement(chosen, label, noise, goals=goals == VISION and method == "tuner+prior")
     return figures
 
 
@@ -73,7 +78,9 @@ def _trials(chosen: Sequence[Row], rows: Sequence[Row], label: str, most: int, *
             )
 
 
-def _waste(chosen: Sequence[Row], label: str, *, goals: bool) -> Iterator[Figure]:
+def _waste(chosen: Sequence[Row], label: str, goals: str) -> Iterator[Figure]:
+    memory = goals == MEMORY and chosen[0].noise == 0
+    failing = goals == MEMORY or any(row.failed for row in chosen)
     solvable = [row for row in chosen if row.solvable]
     if solvable:
         shares = [
@@ -81,11 +88,20 @@ def _waste(chosen: Sequence[Row], label: str, *, goals: bool) -> Iterator[Figure
             for model in _models(solvable)
         ]
         yield Figure.of(
-            f"{label}: infeasible trials, mean over models", 100 * _mean(shares), "%", goal="<= 20" if goals else None
+            f"{label}: infeasible trials, mean over models",
+            100 * _mean(shares),
+            "%",
+            goal="<= 20" if goals == VISION else None,
         )
         for count in ("5", "10", "20"):
             regrets = [100 * regret for row in solvable if (regret := row.regret[count]) is not None]
             yield Figure.of(f"{label}: regret after {count} trials, median", statistics.median(regrets), "%")
+            goal = "<= 2" if memory and count == "10" else None
+            yield Figure.of(f"{label}: regret after {count} trials, worst", max(regrets), "%", goal=goal)
+    if failing:
+        worst = max(row.failed for row in chosen)
+        goal = "<= 1" if memory else None
+        yield Figure.of(f"{label}: of the first 10 trials did not run, worst", worst, "trials", goal=goal)
     yield Figure.of(f"{label}: a proposal takes, median", statistics.median(row.ask_ms for row in chosen), "ms")
     yield Figure.of(f"{label}: a proposal takes, worst", max(row.ask_ms_worst for row in chosen), "ms")
 

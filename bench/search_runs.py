@@ -43,7 +43,8 @@ class Recommendation(Value):
 class Row(Value):
     """One run. ``regret`` is the share of the optimum that is missing; ``None`` for a model without feasible cells.
 
-    ``trials`` is their number and ``infeasible`` of how many the truth breaks a limit; ``ask_ms`` is the median time of
+    ``trials`` is their number and ``infeasible`` of how many the truth breaks a limit; ``failed``
+    of the first ten did not even run; ``ask_ms`` is the median time of
     a proposal. ``none_after`` is after how many trials the method said that nothing holds the limits. ``coverage`` is
     the share of all cells in the 90 % intervals, ``accuracy`` one minus the mean error of the predicted merit (which is
     that of the throughput, as the cost is known).
@@ -58,6 +59,7 @@ class Row(Value):
     trials_to: dict[str, int | None]
     regret: dict[str, float | None]
     infeasible: int
+    failed: int
     trials: int
     ask_ms: float
     ask_ms_worst: float
@@ -90,6 +92,7 @@ def scored(about: dict[str, Any], recording: Recording, strategy: Strategy, advi
         },
         regret={str(count): _regret(recording, steps[:count]) for count in REGRET},
         infeasible=sum(step.worth is None for step in steps),
+        failed=sum(step.tried.outcome == "failed" for step in steps[:AFTER]),
         trials=len(steps),
         ask_ms=statistics.median(asked),
         ask_ms_worst=max(asked),

@@ -130,6 +130,7 @@ def _row(method: str, reached: int | None, *, solvable: bool = True, none_after:
             "trials_to": known,
             "regret": dict.fromkeys(("5", "10", "20"), 0.0 if solvable else None),
             "infeasible": 5,
+            "failed": 0,
             "trials": 20,
             "ask_ms": 1.0,
             "ask_ms_worst": 2.0,
@@ -141,7 +142,7 @@ def _row(method: str, reached: int | None, *, solvable: bool = True, none_after:
 
 def test_figures_count_what_was_not_reached_as_worse_than_all() -> None:
     rows = [_row("tuner+prior", reached) for reached in (3, 4, 9, None)]
-    figures = {figure.id: figure for figure in figures_of(rows, 100, goals=True)}
+    figures = {figure.id: figure for figure in figures_of(rows, 100, goals="rapp_v100")}
     assert figures["tuner+prior, noise 0: trials to within 1 %, median"].value == 4
     assert figures["tuner+prior, noise 0: trials to within 1 %, median"].met is True
     assert figures["tuner+prior, noise 0: trials to within 1 %, worst"].value == 101
@@ -153,5 +154,13 @@ def test_figures_count_what_was_not_reached_as_worse_than_all() -> None:
 @pytest.mark.parametrize(("said", "met"), [(4, True), (None, False)])
 def test_a_model_without_feasible_cells_has_a_figure_of_its_own(said: int | None, met: bool) -> None:
     rows = [_row("tuner+prior", None, solvable=False, none_after=said)]
-    figures = [figure for figure in figures_of(rows, 100, goals=True) if "nothing holds the limits" in figure.id]
+    figures = [figure for figure in figures_of(rows, 100, goals="rapp_v100") if "nothing holds the limits" in figure.id]
     assert [figure.met for figure in figures] == [met]
+
+
+def test_memory_has_goals_of_its_own() -> None:
+    rows = [_row("tuner+prior", 3).model_copy(update={"failed": failed}) for failed in (0, 2)]
+    figures = {figure.id: figure for figure in figures_of(rows, 100, goals="estimates")}
+    assert figures["tuner+prior, noise 0: of the first 10 trials did not run, worst"].met is False
+    assert figures["tuner+prior, noise 0: regret after 10 trials, worst"].met is True
+    assert figures["tuner+prior, noise 0: trials to within 1 %, median"].goal is None
