@@ -51,8 +51,8 @@ class Adviser:
 
     def hopeless(self, steps: Sequence[Step]) -> str | None:
         """Why no further trial can be expected to hold the limits, with the nearest miss; ``None`` while one may."""
-        if not self._recording.aim.limits or any(step.holds for step in steps):
-            return None
+        if not self._recording.aim.limits or len(steps) < FEWEST or any(step.holds for step in steps):
+            return None  # a model that has seen one trial alone takes all others for its like
         likeliest = max(one.holds for one in self.predictions(steps, self._recording.candidates))
         if likeliest >= _HOPELESS:
             return None
