@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +28,9 @@ _SIZES = ((3, "<= 100"), (5, "<= 2000"))
 _TARGET = Target.model_validate({"engine": "value"})
 
 
-def proposal_times() -> Iterator[Figure]:
-    """Medians of a few proposals, each after another number of trials."""
-    for dimensions, goal in _SIZES:
+def proposal_times(sizes: Sequence[tuple[int, str]] = _SIZES) -> Iterator[Figure]:
+    """Medians of a few proposals, each after another number of trials; ``sizes`` are (ten's powers, goal in ms)."""
+    for dimensions, goal in sizes:
         space = _space(dimensions)
         aim = Aim((Objective({"latency": -1.0}, lambda _: 0.0),), (Limit("latency", 2.0),))
         earlier = tuple(_earlier(space, number) for number in range(EARLIER))

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import search, search_jobs
+from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, quantile
 from bench.search_jobs import Job, Setting
 from bench.search_runs import Row, scored
@@ -156,6 +157,13 @@ def test_a_model_without_feasible_cells_has_a_figure_of_its_own(said: int | None
     rows = [_row("tuner+prior", None, solvable=False, none_after=said)]
     figures = [figure for figure in figures_of(rows, 100, goals="rapp_v100") if "nothing holds the limits" in figure.id]
     assert [figure.met for figure in figures] == [met]
+
+
+def test_proposals_are_timed_cold_and_with_experience() -> None:
+    cold, informed = proposal_times(((2, "<= 1000000"),))
+    assert (cold.id, cold.unit) == ("a proposal among 100 candidates after 100 trials, cold", "ms")
+    assert informed.id.endswith("20 earlier services")
+    assert cold.value > 0
 
 
 def test_memory_has_goals_of_its_own() -> None:
