@@ -1,8 +1,9 @@
-"""Everything that is claimed about load and measurement: ``python -m bench.load [--parts NAME …] [--fresh]``.
+"""Everything that is claimed about load and measurement: ``python -m bench.load [--parts NAME …] [--fresh | --gather]``.
 
 Runs the parts one after the other, each in a process of its own with its own result file, and writes their figures
 together into ``bench/results/load.json``, each named after its part, with one table. A part's result is used again
-where it was measured on this machine and the code is still the same.
+where it was measured on this machine and the code is still the same; with ``--gather`` whatever results there are are
+put together, each with the commit that measured it.
 """
 
 from __future__ import annotations
@@ -56,11 +57,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench.load", description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS))
     parser.add_argument("--fresh", action="store_true", help="measure everything again")
+    parser.add_argument("--gather", action="store_true", help="measure nothing: put together what there is")
     given = parser.parse_args(argv)
     results: dict[str, BenchmarkResult] = {}
     for name in given.parts:
-        found = None if given.fresh else usable(PARTS[name])
-        if found is not None:
+        found = None if given.fresh else _read(PARTS[name]) if given.gather else usable(PARTS[name])
+        if given.gather:
+            _tell(f"{name}: measured at {found.commit if found else 'no time'}")
+        elif found is not None:
             _tell(f"{name}: measured before with the same code on this machine")
         else:
             found = _run(PARTS[name])

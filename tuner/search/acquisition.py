@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 _CAUTION = 1.0
 """Power of the probability to hold the limits, beside what the expected gain itself holds of it: a trial of what is
 probably forbidden tells little more than that. Without it a quarter of the trials breaks a limit, with it an eighth."""
-_LITTLE, _LATE = 0.01, 8.0
+_LITTLE, _LATE = 0.01, 6.0
 """Expected gain (1 %) below which that power is this instead."""
 _FIRST = 3.0
 """That power while nothing within the limits is known."""
@@ -77,13 +77,14 @@ class Outlook:
         place = ahead / deviation
         return np.asarray((ahead * ndtr(place) + deviation * _density(place)) * self.holds())
 
-    def worth(self, best: float) -> Floats:
+    def worth(self, best: float, *, informed: bool) -> Floats:
         """Logarithm of the worth of a trial: its expected gain, shrunk where a limit may be broken.
 
-        Where no trial promises much any more, none is worth breaking a limit for.
+        Where no trial promises much any more, none is worth breaking a limit for; but only a learner that is
+        ``informed`` by earlier services knows this early what there is to gain.
         """
         gain = self.gain(best)
-        caution = _CAUTION if gain.max() >= _LITTLE else _LATE
+        caution = _LATE if informed and gain.max() < _LITTLE else _CAUTION
         return np.asarray(np.log(gain + _TINY) + caution * np.log(self.holds() + _TINY))
 
     def _joint(self, name: str, weight: float, best: float) -> Floats:

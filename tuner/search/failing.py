@@ -19,13 +19,13 @@ from tuner.search.belief import Belief
 from tuner.search.field import Field, Sample
 from tuner.search.kernel import Kernel
 
-__all__ = ["Failures", "running"]
+__all__ = ["USUAL", "Failures", "running"]
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Places = npt.NDArray[np.intp]
 
-_USUAL, _WITNESSES = 0.03, 2.0
+USUAL, _WITNESSES = 0.03, 2.0
 """Share of configurations that fail where nothing is known, and how many trials that counts as."""
 _LENGTH = 0.1
 _AT_ONCE = 500
@@ -42,7 +42,7 @@ class Failures:
     def share(self, points: Floats) -> Floats:
         """The share that fails at each point, shape (points,): the mean of a beta distribution."""
         trials = np.full(len(points), _WITNESSES)
-        failures = _USUAL * trials
+        failures = USUAL * trials
         if self._failed.any():
             for start in range(0, len(self._tried), _AT_ONCE):
                 part = slice(start, start + _AT_ONCE)

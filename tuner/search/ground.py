@@ -59,6 +59,11 @@ class Knowledge:
         failed = np.array([trial.outcome == "failed" for trial in trials], dtype=np.bool_)
         self._failures = Failures(coordinates.of([one.assignment for one in trials] if failed.any() else []), failed)
 
+    @property
+    def informed(self) -> bool:
+        """Whether earlier services tell of any metric."""
+        return bool(self._priors)
+
     def ground(self, assignments: Iterable[Assignment]) -> Ground:
         """What is known of these, each once."""
         distinct = tuple(dict.fromkeys(assignments))

@@ -17,6 +17,7 @@ from tuner.search.aim import Aim
 from tuner.search.candidates import Candidates
 from tuner.search.coordinates import Coordinates
 from tuner.search.effects import Effects, effects_of
+from tuner.search.failing import USUAL
 from tuner.search.front import front_gain
 from tuner.search.ground import Ground, Knowledge
 from tuner.search.prior import cold_kernels
@@ -98,12 +99,17 @@ class Learner:
         resemblance: Sequence[float] | None = None,
     ) -> None:
         self._aim, self._seed, self._parameters = aim, seed, space.parameters
-        coordinates = Coordinates(space)
-        self._knowledge = Knowledge(coordinates, aim, experience, resemblance)
-        self._kernels = cold_kernels(coordinates.width)
+        self._coordinates = Coordinates(space)
+        self._knowledge = Knowledge(self._coordinates, aim, experience, resemblance)
+        self._kernels = cold_kernels(self._coordinates.width)
         self._candidates = Candidates(space, seed)
         listed = self._candidates.listed
         self._ground = None if listed is None else self._knowledge.ground(listed)
+
+    @property
+    def informed(self) -> bool:
+        """Whether earlier services teach anything about this one."""
+        return self._knowledge.informed
 
     def choose(
         self,
@@ -119,6 +125,8 @@ class Learner:
         al., 2010), so that parallel proposals differ. ``but`` these it is; ``repeat`` allows what was tried already.
         """
         candidates = self._now(tried)
+        if not tried and not pending and not self.informed and candidates:
+            return self._middle([one for one in candidates if one not in but])
         seen = self._view(tried, (*candidates, *pending))
         if pending:
             believed = [self._believed(seen, assignment) for assignment in pending]
@@ -132,6 +140,15 @@ class Learner:
         expected = None if gain is None else float(gain[place])
         holds = float(seen.holds[place])
         return Choice(seen.ground.assignments[place], expected, holds, _reason(expected, holds))
+
+    def _middle(self, candidates: Sequence[Assignment]) -> Choice | None:
+        """Where nothing at all is known, the middle tells most about the rest."""
+        if not candidates:
+            return None
+        distance = ((self._coordinates.of(candidates) - 0.5) ** 2).sum(axis=1)
+        return Choice(
+            candidates[int(np.argmin(distance))], None, 1 - USUAL, "nothing is known yet: the middle of the space"
+        )
 
     def recommend(self, tried: Sequence[Tried]) -> Recommended | None:
         """The best of what was tried; ``None`` where of nothing it is credible that it holds the limits."""
@@ -194,7 +211,7 @@ class Learner:
         if leader is None:
             return outlook.first(), None
         best = float(outlook.merit()[leader])
-        return outlook.worth(best), outlook.gain(best)
+        return outlook.worth(best, informed=self.informed), outlook.gain(best)
 
     def _believed(self, seen: View, assignment: Assignment) -> Tried:
         place = seen.ground.index[assignment]

@@ -32,7 +32,7 @@ Floats = npt.NDArray[np.float64]
 KERNELS = 64
 _LEVEL = 2.0
 """Standard deviation of a cold level, about the first results: a factor of seven."""
-_SLOPE, _AMPLITUDE, _ROUGH, _LENGTH = 0.7, 0.4, 0.04, 0.4
+_SLOPE, _AMPLITUDE, _ROUGH, _LENGTH = 1.0, 0.4, 0.05, 0.3
 """Medians of the kernels' parts; each varies by a log-normal of the spreads below."""
 _SPREADS = (0.5, 0.6, 0.8, 0.6)
 _SERVICES = 50

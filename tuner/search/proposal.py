@@ -113,7 +113,10 @@ class Chooser:
         pending = [entry.assignment for entry in history if entry.pending]
         spoiled = {entry.assignment for entry in history if not entry.pending and not entry.finished}
         choice = self._learner.choose(tried_in(history), pending=pending, but=spoiled)
-        return None if choice is None else _Choice(choice.assignment, "search", choice.reason, choice.gain)
+        if choice is None:
+            return None
+        gain = choice.gain if self._learner.informed else None  # a cold learner cannot tell a local optimum
+        return _Choice(choice.assignment, "search", choice.reason, gain)
 
     def _spread(self, known: set[Assignment], left: Left | None, index: int) -> Assignment | None:
         """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""
