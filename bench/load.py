@@ -1,4 +1,4 @@
-"""Everything that is claimed about load and measurement: ``python -m bench.load [--parts NAME …] [--fresh | --gather]``.
+"""Everything that is claimed about load and measurement: ``python -m bench.load [--parts …] [--fresh | --gather]``.
 
 Runs the parts one after the other, each in a process of its own with its own result file, and writes their figures
 together into ``bench/results/load.json``, each named after its part, with one table. A part's result is used again
