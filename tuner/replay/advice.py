@@ -39,8 +39,11 @@ class Adviser:
         return self._learner.predict(_tried(steps), assignments)
 
     def settled(self, steps: Sequence[Step]) -> str | None:
-        """Why another trial is not worth it, by the rule that ends a campaign; ``None`` while one is."""
-        if len(steps) < FEWEST or not any(step.holds for step in steps):
+        """Why another trial is not worth it, by the rule that ends a campaign; ``None`` while one is.
+
+        A cold learner cannot tell a local optimum from the best, so it has no such reason.
+        """
+        if not self._learner.informed or len(steps) < FEWEST or not any(step.holds for step in steps):
             return None
         tried = _tried(steps)
         noisy = any(reading.error > 0 for one in tried for reading in one.readings)

@@ -16,7 +16,7 @@ __all__ = ["Belief", "Mixture"]
 
 Floats = npt.NDArray[np.float64]
 
-_MOST, _WORK = 8, 24_000_000
+_MOST, _WORK = 8, 12_000_000
 """Fields that are worked out at most, and observations times candidates times fields."""
 _LEAST = 0.01
 

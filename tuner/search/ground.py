@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,13 @@ class Ground:
     informed: Mapping[str, Sequence[tuple[Field, float]]]
     failing: Floats
     """The share that fails at each point, by what earlier services say."""
+
+    def among(self, first: int, but: Collection[Assignment]) -> npt.NDArray[np.bool_]:
+        """Which places are among the first ones and none of these, shape (assignments,)."""
+        found = np.zeros(len(self.assignments), dtype=np.bool_)
+        found[:first] = True
+        found[[self.index[one] for one in but if one in self.index]] = False
+        return found
 
     @property
     def middle(self) -> Mapping[str, float]:

@@ -55,6 +55,11 @@ class TunerSampler(BaseSampler):
             self._axes = {axis.parameter.name: axis for axis in axes_of(space)}
             self._learner = Learner(space, aim, experience, seed=seed)
 
+    @property
+    def learner(self) -> Learner | None:
+        """What it learns with, where it was given a space."""
+        return self._learner
+
     def reseed_rng(self) -> None:
         """For a copy in another thread: only what is drawn at random changes."""
         self._independent.reseed_rng()

@@ -127,16 +127,16 @@ class Learner:
         candidates = self._now(tried)
         if not tried and not pending and not self.informed and candidates:
             return self._middle([one for one in candidates if one not in but])
-        seen = self._view(tried, (*candidates, *pending))
+        seen = self._view(tried, (*self._unlisted(candidates), *pending))
         if pending:
             believed = [self._believed(seen, assignment) for assignment in pending]
-            seen = self._view([*tried, *believed], candidates)
+            seen = self._view([*tried, *believed], self._unlisted(candidates))
         worth, gain = self._worth(seen)
         closed = {one.assignment for one in tried if not repeat or one.outcome == "failed"} | {*pending, *but}
-        places = [seen.ground.index[one] for one in candidates if one not in closed]
-        if not places:
+        open_ = seen.ground.among(len(candidates), closed)
+        if not open_.any():
             return None
-        place = places[int(np.argmax(worth[places]))]
+        place = int(np.argmax(np.where(open_, worth, -np.inf)))
         expected = None if gain is None else float(gain[place])
         holds = float(seen.holds[place])
         return Choice(seen.ground.assignments[place], expected, holds, _reason(expected, holds))
@@ -179,9 +179,8 @@ class Learner:
     def effects(self, tried: Sequence[Tried]) -> Effects:
         """Which parameters matter for the expected merit of the first objective, over the space."""
         candidates = self._now(tried)
-        seen = self._view(tried, candidates)
-        places = [seen.ground.index[one] for one in candidates]
-        return effects_of(self._parameters, candidates, seen.outlooks[0].merit()[places])
+        seen = self._view(tried, self._unlisted(candidates))
+        return effects_of(self._parameters, candidates, seen.outlooks[0].merit()[: len(candidates)])
 
     def why_not(self, tried: Sequence[Tried], assignment: Assignment) -> WhyNot:
         """What speaks against a configuration that may not even be tried yet."""
@@ -231,6 +230,10 @@ class Learner:
             order = places[np.argsort(-seen.outlooks[0].merit()[places])]
             good = [seen.ground.assignments[place] for place in order[:_GOOD]]
         return self._candidates.now(len(tried), good)
+
+    def _unlisted(self, candidates: Sequence[Assignment]) -> Sequence[Assignment]:
+        """Candidates that are not on the ground already."""
+        return candidates if self._ground is None else ()
 
     def _view(self, tried: Sequence[Tried], more: Sequence[Assignment] = ()) -> View:
         return view(self._known([*more, *(one.assignment for one in tried)]), self._aim, self._kernels, tried)
