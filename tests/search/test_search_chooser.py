@@ -24,7 +24,7 @@ from tuner.trial.outcome import Completed, Outcome
 
 Outcomes = Callable[[Assignment], Outcome]
 Capacity = Callable[[Assignment], float | None]
-SAMPLERS = ("tpe", "random", "grid", "nsga2", "cmaes", "qmc")
+SAMPLERS = ("tuner", "tpe", "random", "grid", "nsga2", "cmaes", "qmc")
 
 
 def searched(
@@ -106,8 +106,13 @@ def test_failures_teach_the_sampler_to_look_elsewhere(wide: Space, goal: Goal, c
     def crashing(assignment: Assignment) -> float | None:
         return None if int(assignment["instances"]) > 1 else capacity(assignment)
 
-    late = [entry for seed in range(8) for entry in searched(wide, goal, crashing, 24, seed=seed, budget=24)[12:]]
-    assert sum(entry.status == "failed" for entry in late) / len(late) < 0.65
+    def failing(sampler: str, seeds: int) -> float:
+        runs = [searched(wide, goal, crashing, 24, sampler=sampler, seed=seed, budget=24) for seed in range(seeds)]
+        late = [entry for history in runs for entry in history[12:]]
+        return sum(entry.status == "failed" for entry in late) / len(late)
+
+    assert failing("tpe", 8) < 0.65
+    assert failing("tuner", 1) < 0.2
 
 
 def test_a_search_where_everything_fails_still_ends(small: Space, goal: Goal) -> None:
@@ -132,6 +137,7 @@ def test_guided_search_finds_better_configurations_than_chance(wide: Space, goal
         return sum(ranked.index(max(peaked(entry.assignment) for entry in history)) for history in found)
 
     assert ranks("tpe") < 0.75 * ranks("random")
+    assert ranks("tuner") < 0.5 * ranks("tpe")
 
 
 def domains() -> st.SearchStrategy[Domain]:

@@ -13,7 +13,7 @@ from tuner.search.importance import importance
 from tuner.search.objective import Goal
 from tuner.search.progress import progress
 from tuner.search.record import Entry, Record, Status
-from tuner.search.stopping import Plateau, spent, stop_reason
+from tuner.search.stopping import Plateau, gain_reason, spent, stop_reason
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
 from tuner.spec.model import Budget, Objective, Prices, Slo
@@ -62,6 +62,18 @@ def test_compute_and_money_are_summed_over_every_trial(goal: Goal) -> None:
     assert "0.1 core-hours" in (stop_reason(budget(computeHours=0.1), goal, history, 200.0) or "")
     assert "0.5 USD" in (stop_reason(budget(money="0.5 USD"), goal, history, 200.0) or "")
     assert stop_reason(budget(money="0.6 USD", computeHours=0.11), goal, history, 200.0) is None
+
+
+def test_a_trial_that_promises_too_little_is_not_run_and_both_are_told_in_money(goal: Goal) -> None:
+    """10 USD an hour are 7,300 a month: 0.4 % of that, against 36 seconds."""
+    history = growing(6)
+    assert gain_reason(0.006, goal, history) is None
+    assert gain_reason(0.004, goal, history[:5]) is None
+    reason = gain_reason(0.004, goal, history)
+    assert reason == (
+        "stopped: another trial is expected to gain 0.4 %: about 29 USD a month for each replica, "
+        "where a trial costs 0.1"
+    )
 
 
 def test_a_search_that_gains_nothing_stops_and_says_so(goal: Goal) -> None:

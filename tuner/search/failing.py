@@ -29,8 +29,9 @@ USUAL, _WITNESSES = 0.03, 2.0
 """Share of configurations that fail where nothing is known, and how many trials that counts as."""
 _LENGTH = 0.1
 _AT_ONCE = 500
-_FAR, _ERROR, _LEVEL, _TIMES = 1.5, 0.3, 0.5, 2.0
-"""Where failures and successes lie, their error, and the kernels' level and factor."""
+_FAR, _ERROR, _LEVEL, _SMOOTHER = 1.5, 0.3, 1.0, 3.0
+"""Where failures and successes lie, their error, the kernels' level, and how much longer their lengths are: what fails
+is a side of the space more often than an island in it."""
 
 
 class Failures:
@@ -57,7 +58,9 @@ def running(points: Floats, share: Floats, kernels: Sequence[Kernel], places: Pl
     if not failed.any():
         return np.asarray(1 - share)
     mean, none = ndtri(np.clip(share, 1e-3, 1 - 1e-3)), np.empty((0, len(points)))
-    fields = tuple(Field(mean, points, replace(one.times(_TIMES), level=_LEVEL), none) for one in kernels)
+    fields = tuple(
+        Field(mean, points, replace(one, level=_LEVEL, lengths=_SMOOTHER * one.lengths), none) for one in kernels
+    )
     label = np.where(failed, _FAR, -_FAR)
     seen = Sample(places, label, np.full(len(label), _ERROR**2))
     return Belief(fields, np.zeros(len(fields))).after(seen).below(0.0)
