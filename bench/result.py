@@ -15,7 +15,7 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["CODE", "MEASURED", "RESULTS", "ROOT", "commit", "machine", "write"]
+__all__ = ["BEGUN", "CODE", "MEASURED", "RESULTS", "ROOT", "commit", "machine", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -59,13 +59,13 @@ def write(
     figures: Sequence[Figure],
     runs: Sequence[Mapping[str, Any]],
     command: Sequence[str],
-    code: Sequence[str] = CODE,
+    code: tuple[str, ...] = CODE,
 ) -> Path:
     """Write ``bench/results/NAME.json`` and print the table; the file's path. ``code``: what the figures depend on."""
     result = BenchmarkResult(
         name=name,
         command=shlex.join(command),
-        commit=commit(code),
+        commit=BEGUN[code],
         machine=machine(),
         figures=tuple(figures),
         runs=tuple(dict(run) for run in runs),
@@ -88,6 +88,10 @@ def commit(code: Sequence[str] = CODE) -> str:
 
 def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+BEGUN: Mapping[tuple[str, ...], str] = {code: commit(code) for code in (CODE, MEASURED)}
+"""The commit that was there when this process began: what is committed while it measures, it does not run."""
 
 
 def _print(result: BenchmarkResult) -> None:

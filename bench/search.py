@@ -130,7 +130,7 @@ def _write(out: Path, figures: Sequence[Figure], runs: list[dict[str, object]], 
     found = BenchmarkResult(
         name="search",
         command=" ".join(command),
-        commit=result.commit(),
+        commit=result.BEGUN[result.CODE],
         machine=result.machine(),
         figures=tuple(figures),
         runs=tuple(runs),

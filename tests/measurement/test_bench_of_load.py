@@ -127,9 +127,10 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A checkout with one commit, in which benchmarks look for their code."""
     folder = tmp_path / "checkout"
-    (folder / "tuner").mkdir(parents=True)
+    (folder / "tuner" / "load").mkdir(parents=True)
     (folder / "bench" / "results").mkdir(parents=True)
     (folder / "tuner" / "code.py").write_text("pass\n")
+    (folder / "tuner" / "load" / "code.py").write_text("pass\n")
     (folder / "bench" / "__init__.py").touch()
     (folder / "bench" / "load_comparison.py").write_text("raise SystemExit(1)\n")
     (folder / "bench" / "results" / "demo.json").write_text("{}\n")
@@ -160,6 +161,8 @@ def test_a_change_of_code_is_another_measurement_and_one_of_results_is_not(store
     assert load.usable(load.PARTS["triton"]) == found
     (checkout / "tuner" / "code.py").write_text("raise SystemExit\n")
     assert result.commit() == f"{found.commit}-dirty"
+    assert load.usable(load.PARTS["triton"]) == found, "no figure about load depends on it"
+    (checkout / "tuner" / "load" / "code.py").write_text("raise SystemExit\n")
     assert load.usable(load.PARTS["triton"]) is None
 
 

@@ -281,3 +281,15 @@ def test_a_continuous_space_needs_no_list() -> None:
         assert choice is not None
         tried.append(service.tried(choice.assignment))
     assert max(service.merit(one.assignment) for one in tried) >= service.best + math.log(0.95)
+
+
+def test_a_baseline_outside_of_the_space_teaches_too() -> None:
+    """What runs in production may have values that nobody would try."""
+    narrow = Space((parameter("batch", (2, 4, 8)), *SPACE.parameters[1:]), ())
+    outside = NEW[0].tried(START)
+    learner = Learner(narrow, AIM, [service.earlier() for service in SERVICES])
+    choice = learner.choose([outside])
+    assert choice is not None
+    assert narrow.contains(choice.assignment)
+    assert choice != learner.choose([])
+    assert choice == learner.choose([outside])

@@ -105,6 +105,8 @@ class Learner:
         self._candidates = Candidates(space, seed)
         listed = self._candidates.listed
         self._ground = None if listed is None else self._knowledge.ground(listed)
+        self._wider = self._ground
+        """The listed space and whatever else was asked for last: a baseline outside of the space is asked each time."""
 
     @property
     def informed(self) -> bool:
@@ -241,10 +243,12 @@ class Learner:
     def _known(self, wanted: Sequence[Assignment]) -> Ground:
         """The ground with all of these on it: the listed space, where that holds them."""
         if self._ground is not None:
-            others = [one for one in wanted if one not in self._ground.index]
+            others = tuple(dict.fromkeys(one for one in wanted if one not in self._ground.index))
             if not others:
                 return self._ground
-            return self._knowledge.ground([*self._ground.assignments, *others])
+            if self._wider is None or self._wider.assignments[len(self._ground.assignments) :] != others:
+                self._wider = self._knowledge.ground([*self._ground.assignments, *others])
+            return self._wider
         return self._knowledge.ground(wanted)
 
 
