@@ -293,3 +293,20 @@ def test_a_baseline_outside_of_the_space_teaches_too() -> None:
     assert narrow.contains(choice.assignment)
     assert choice != learner.choose([])
     assert choice == learner.choose([outside])
+
+
+def test_where_trials_are_paid_by_what_they_run_on_cheap_ones_come_first() -> None:
+    """The same search twice, once with a budget of trials and once of money; an hour costs what its share costs."""
+
+    def price(assignment: Assignment) -> float:
+        return float(assignment["share"])
+
+    def spent(aim: Aim) -> float:
+        learner, tried = Learner(SPACE, aim, [service.earlier() for service in SERVICES]), [NEW[0].tried(START)]
+        for _ in range(6):
+            choice = learner.choose(tried)
+            assert choice is not None
+            tried.append(NEW[0].tried(choice.assignment))
+        return sum(price(one.assignment) for one in tried)
+
+    assert spent(Aim(AIM.objectives, AIM.limits, price)) <= spent(AIM)

@@ -16,6 +16,7 @@ from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
+from tuner.search.beforehand import Beforehand
 from tuner.search.progress import progress
 from tuner.search.resemblance import resemblance
 from tuner.search.stopping import stop_reason
@@ -41,9 +42,6 @@ def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Sear
     inputs = session.inputs
     url = session.parts.storage_url or sqlite_url(session.folder / "study.db")
     budget = inputs.spec.budget.trials
-    learning = inputs.spec.search.sampler == "tuner"
-    experience = recalled(session) if learning else ()
-    this = about(session)
     with Search.open(
         inputs.space,
         inputs.spec.search,
@@ -51,14 +49,23 @@ def open_search(session: Session, *, but: Collection[int] = ()) -> Iterator[Sear
         url,
         session.run,
         budget=budget,
-        hourly=_hourly(session),
-        experience=experience,
-        resemblance=[resemblance(this, earlier) for earlier in experience],
+        beforehand=_beforehand(session) if inputs.spec.search.sampler == "tuner" else None,
     ) as search:
         search.enqueue(inputs.baseline, "baseline")
         for number in sorted(session.progress.trials.keys() - set(but)):
             _tell(session, search, session.progress.trials[number])
         yield search
+
+
+def _beforehand(session: Session) -> Beforehand:
+    """What this search knows before its first trial: the same in every process of the campaign."""
+    experience, this = recalled(session), about(session)
+    return Beforehand(
+        hourly=_hourly(session),
+        experience=experience,
+        resemblance=[resemblance(this, earlier) for earlier in experience],
+        paid=session.inputs.spec.budget.money is not None,
+    )
 
 
 def _hourly(session: Session) -> Callable[[Assignment], float]:

@@ -33,10 +33,14 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """One objective, or several for a Pareto set, under limits."""
+    """One objective, or several for a Pareto set, under limits.
+
+    ``price(assignment)``, above 0, is what a trial costs, where the search pays by it and not by the trial.
+    """
 
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...] = ()
+    price: Callable[[Assignment], float] | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:

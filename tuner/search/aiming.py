@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from tuner.experience.model import Reading, Tried
 from tuner.search.aim import Aim, Limit, Objective
+from tuner.search.beforehand import Hourly
 from tuner.search.objective import Goal
 from tuner.search.record import Entry
 from tuner.space.assignment import Assignment
 from tuner.spec.model import Metric
 
-__all__ = ["Hourly", "aim_of", "tried_in"]
-
-Hourly = Callable[[Assignment], float]
-"""Money for an hour of one replica of a configuration."""
+__all__ = ["aim_of", "tried_in"]
 
 _LEAST = 1e-12
 """Where an hour costs nothing, every configuration costs the same."""
 
 
-def aim_of(goal: Goal, hourly: Hourly) -> Aim:
+def aim_of(goal: Goal, hourly: Hourly, *, paid: bool = False) -> Aim:
     """The logarithm of the goal's merit in terms of capacity and latency; a Pareto goal has one merit for each metric.
 
-    The cost of a million requests is the hourly cost, which is known, by the capacity, which is measured.
+    The cost of a million requests is the hourly cost, which is known, by the capacity, which is measured. ``paid``:
+    the budget of the search is money, so a trial costs what its server costs.
     """
     shares = goal.shares()
     apart = goal.objective.goal == "pareto"
     wanted = [{metric: 1.0} for metric in goal.objective.metrics] if apart else [shares]
     limits = (Limit("latency", goal.bounds[-1][1]),) if "latency" in goal.objective.metrics else ()
-    return Aim(tuple(_objective(each, hourly) for each in wanted), limits)
+    price = (lambda assignment: max(hourly(assignment), _LEAST)) if paid else None
+    return Aim(tuple(_objective(each, hourly) for each in wanted), limits, price)
 
 
 def _objective(shares: Mapping[Metric, float], hourly: Hourly) -> Objective:

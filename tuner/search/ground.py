@@ -32,6 +32,8 @@ class Ground:
     index: Mapping[Assignment, int]
     points: Floats
     offsets: tuple[Floats, ...]
+    prices: Floats
+    """Logarithm of what a trial costs; 0 where all cost the same."""
     informed: Mapping[str, Sequence[tuple[Field, float]]]
     failing: Floats
     """The share that fails at each point, by what earlier services say."""
@@ -83,6 +85,13 @@ class Knowledge:
                 np.array([objective.offset(assignment) for assignment in distinct], dtype=np.float64)
                 for objective in self._aim.objectives
             ),
+            prices=self._prices(distinct),
             informed={name: prior.fields(points) for name, prior in self._priors.items()},
             failing=self._failures.share(points),
         )
+
+    def _prices(self, assignments: Sequence[Assignment]) -> Floats:
+        price = self._aim.price
+        if price is None:
+            return np.zeros(len(assignments))
+        return np.log([price(assignment) for assignment in assignments])

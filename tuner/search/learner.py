@@ -134,6 +134,7 @@ class Learner:
             believed = [self._believed(seen, assignment) for assignment in pending]
             seen = self._view([*tried, *believed], self._unlisted(candidates))
         worth, gain = self._worth(seen)
+        worth = worth - seen.ground.prices  # gain for what is paid: J. Snoek et al., NeurIPS 2012, section 3.2
         closed = {one.assignment for one in tried if not repeat or one.outcome == "failed"} | {*pending, *but}
         open_ = seen.ground.among(len(candidates), closed)
         if not open_.any():

@@ -15,8 +15,8 @@ import optuna
 from optuna.samplers import CmaEsSampler
 from optuna.trial import TrialState, create_trial
 
-from tuner.experience.model import Earlier
-from tuner.search.aiming import Hourly, aim_of, tried_in
+from tuner.search.aiming import aim_of, tried_in
+from tuner.search.beforehand import Beforehand
 from tuner.search.design import spread
 from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.learner import Learner
@@ -56,12 +56,8 @@ class Chooser:
         settings: Settings,
         goal: Goal,
         budget: int,
-        *,
-        hourly: Hourly | None = None,
-        experience: Sequence[Earlier] = (),
-        resemblance: Sequence[float] | None = None,
+        beforehand: Beforehand | None = None,
     ) -> None:
-        """``hourly`` prices a configuration (1 for each where it is not given); ``experience`` is for ``tuner``."""
         quiet()
         self._space = space
         self._settings = settings
@@ -70,8 +66,7 @@ class Chooser:
         self._axes = axes_of(space)
         self._pool = Pool.of(space, self._axes)
         self._conditional = any(parameter.when for parameter in space.parameters)
-        self._hourly: Hourly = hourly or (lambda _: 1.0)
-        self._experience, self._resemblance = tuple(experience), resemblance
+        self._beforehand = beforehand or Beforehand()
 
     @property
     def listed(self) -> bool:
@@ -105,8 +100,9 @@ class Chooser:
     @cached_property
     def _learner(self) -> Learner:
         """Made when it is first asked: a campaign that only resumes its confirmation needs none."""
-        aim = aim_of(self._goal, self._hourly)
-        return Learner(self._space, aim, self._experience, seed=self._settings.seed, resemblance=self._resemblance)
+        known = self._beforehand
+        aim = aim_of(self._goal, known.hourly, paid=known.paid)
+        return Learner(self._space, aim, known.experience, seed=self._settings.seed, resemblance=known.resemblance)
 
     def _learned(self, history: Sequence[Entry]) -> _Choice | None:
         """The learner's choice; what the machine spoiled is not learned from, and not proposed again by it."""

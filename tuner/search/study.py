@@ -7,7 +7,7 @@ that was handed out and never told is handed out again under its own number.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -19,9 +19,8 @@ from optuna.trial import TrialState, create_trial
 
 from tuner.engine.workload import Resources
 from tuner.errors import PermanentError
-from tuner.experience.model import Earlier
-from tuner.search.aiming import Hourly
 from tuner.search.answer import Answer, answer_of
+from tuner.search.beforehand import Beforehand
 from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.objective import Goal, Metrics
 from tuner.search.proposal import Chooser
@@ -84,20 +83,15 @@ class Search:
         study_name: str,
         *,
         budget: int,
-        hourly: Hourly | None = None,
-        experience: Sequence[Earlier] = (),
-        resemblance: Sequence[float] | None = None,
+        beforehand: Beforehand | None = None,
     ) -> Self:
         """Open the study, or make it. ``budget`` is the number of trials that the spec allows.
-
-        ``hourly`` prices a configuration; ``experience``, and how like this service each earlier one is, teach the
-        sampler ``tuner``.
 
         Raises UserError (a sampler or a URL that cannot be used), TemporaryError (the database does not answer) and
         PermanentError (the study belongs to another space or goal).
         """
         quiet()
-        chooser = Chooser(space, settings, goal, budget, hourly=hourly, experience=experience, resemblance=resemblance)
+        chooser = Chooser(space, settings, goal, budget, beforehand)
         check_sampler(settings, objectives=len(goal.directions), finite=chooser.listed)
         storage = StudyStorage(storage_url)
         try:
