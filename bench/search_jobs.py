@@ -210,7 +210,7 @@ def _experience(setting: Setting, model: str, method: str = OURS[0]) -> tuple[Ea
 
 @lru_cache(maxsize=2)
 def _adviser(setting: Setting, model: str, method: str) -> Adviser:
-    return Adviser(_recording(setting, model), _experience(setting, model, method))
+    return Adviser(_recording(setting, model), _sampler(setting, model, method))
 
 
 @lru_cache(maxsize=2)

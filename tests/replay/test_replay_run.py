@@ -13,7 +13,7 @@ from tuner.replay.advice import Adviser
 from tuner.replay.prior import others
 from tuner.replay.recording import Noise, Recording, recording_of
 from tuner.replay.run import best_measured, nearest_miss, plateau, replay
-from tuner.replay.strategy import SAMPLERS, strategy_named
+from tuner.replay.strategy import SAMPLERS, strategy_named, tuner_sampler
 from tuner.replay.table import Table
 
 SILENT = Noise(0.0, 0)
@@ -104,7 +104,7 @@ def test_a_search_that_rests_ends(recording: Recording) -> None:
 def test_the_model_says_when_nothing_can_hold(table: Table) -> None:
     tight = Table(table.file, table.descriptor.limited(0.5), table.services, table.values)
     recording = recording_of(tight, "small1")
-    adviser = Adviser(recording, others(table.earlier(), "small1", "small"))
+    adviser = Adviser(recording, tuner_sampler(recording, others(table.earlier(), "small1", "small")))
     steps = []
     for step in islice(replay(recording, strategy_named("tuner", recording, seed=0, trials=20), SILENT), 20):
         steps.append(step)
@@ -117,7 +117,7 @@ def test_the_model_says_when_nothing_can_hold(table: Table) -> None:
 
 def test_the_model_recommends_and_predicts(recording: Recording, table: Table) -> None:
     earlier = others(table.earlier(), "small1", "small")
-    adviser = Adviser(recording, earlier)
+    adviser = Adviser(recording, tuner_sampler(recording, earlier))
     strategy = strategy_named("tuner", recording, seed=0, trials=12, experience=earlier)
     steps = list(islice(replay(recording, strategy, SILENT), 12))
     chosen = adviser.recommended(steps)

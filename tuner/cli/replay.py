@@ -46,7 +46,7 @@ def replay(
     from tuner.replay.descriptor import read_descriptor_file
     from tuner.replay.prior import others, read_prior
     from tuner.replay.recording import recording_of
-    from tuner.replay.strategy import strategy_named
+    from tuner.replay.strategy import learned, strategy_named, tuner_sampler
     from tuner.replay.table import read_table_file
 
     output = Output(as_json=as_json)
@@ -55,8 +55,12 @@ def replay(
         described = described.limited(*_bound(slo))
     recording = recording_of(read_table_file(table, described), service)
     earlier = () if prior is None else others(read_prior(prior, described), recording.service, recording.family)
-    strategy = strategy_named(sampler, recording, seed=seed, trials=trials, experience=earlier)
-    adviser = Adviser(recording, earlier, seed) if sampler == "tuner" else None
+    adviser: Adviser | None = None
+    if sampler == "tuner":
+        learner = tuner_sampler(recording, earlier, seed)
+        strategy, adviser = learned(recording, learner), Adviser(recording, learner)
+    else:
+        strategy = strategy_named(sampler, recording, seed=seed, trials=trials)
     shown = _Shown(recording, sampler, len(earlier), adviser)
     if not as_json:
         shown.begin(output.out)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from tuner.experience.model import Earlier, Tried
+from tuner.experience.model import Tried
 from tuner.replay.recording import Best, Recording
 from tuner.replay.run import Step, nearest_miss
-from tuner.search.learner import Learner, Prediction
+from tuner.search.learned import TunerSampler
+from tuner.search.learner import Prediction
 from tuner.search.stopping import FEWEST, LEAST_GAIN
 from tuner.space.assignment import Assignment
 
@@ -25,9 +26,11 @@ all of 25 trials; bounds 12 % below the least latency brought it under 0.1 withi
 class Adviser:
     """The model of one service. It remembers nothing between calls."""
 
-    def __init__(self, recording: Recording, experience: Sequence[Earlier] = (), seed: int = 0) -> None:
-        self._recording = recording
-        self._learner = Learner(recording.space, recording.aim, tuple(experience), seed=seed)
+    def __init__(self, recording: Recording, sampler: TunerSampler) -> None:
+        """``sampler`` was made by ``tuner_sampler`` for the same recording; ValueError for one without a space."""
+        if sampler.learner is None:
+            raise ValueError("the sampler was given no space")
+        self._recording, self._learner = recording, sampler.learner
 
     def recommended(self, steps: Sequence[Step]) -> Assignment | None:
         """The best of what was tried; ``None`` where of nothing it is credible that it holds the limits."""
