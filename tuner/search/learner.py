@@ -29,8 +29,8 @@ __all__ = ["Choice", "Expected", "Learner", "Prediction", "Recommended", "WhyNot
 
 Floats = npt.NDArray[np.float64]
 
-_SURE = 0.9
-"""Probability to hold the limits that a recommendation needs."""
+_KNOWN, _SURE = 0.9, 0.95
+"""Probability to hold the limits from which on a search looks for better ones, and that a recommendation needs."""
 _SHARE = 0.9
 _GOOD = 3
 """Configurations around which a space that cannot be listed is looked at more closely."""
@@ -209,7 +209,7 @@ class Learner:
         """By assignment, what a trial is worth, in any unit, and its expected gain where there is something to beat."""
         if len(self._aim.objectives) > 1:
             return front_gain(seen, self._seed + len(seen.places)), None
-        leader, outlook = seen.leader(), seen.outlooks[0]
+        leader, outlook = seen.leader(_KNOWN), seen.outlooks[0]
         if leader is None:
             return outlook.first(), None
         best = float(outlook.merit()[leader])
