@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,8 +15,9 @@ __all__ = ["Belief", "Mixture"]
 
 Floats = npt.NDArray[np.float64]
 
-_MOST, _WORK = 8, 12_000_000
-"""Fields that are worked out at most, and observations times candidates times fields."""
+_MOST, _MANY, _WORK = 8, 50, 12_000_000
+"""Fields that are worked out at most, half as many after so many observations (which tell them apart); and the most
+observations times candidates times fields."""
 _LEAST = 0.01
 
 
@@ -65,16 +65,19 @@ class Belief:
         """What is believed after the observations: fields that explain them badly lose their weight."""
         logs = self.weights.copy()
         if len(seen.place):
-            logs += [field.evidence(seen) for field in self.fields]
+            logs += self._evidence(seen)
         work = max(len(seen.place), 1) * len(self.fields[0].mean)
-        most = min(_MOST, max(int(_WORK / work), 1))
+        most = _MOST if len(seen.place) < _MANY else _MOST // 2
+        most = min(most, max(int(_WORK / work), 1))
         weights = np.exp(logs - logs.max())
         weights /= weights.sum()
         kept = [place for place in np.argsort(-weights)[:most] if weights[place] >= _LEAST * weights.max()]
         parts = tuple(self.fields[place].posterior(seen, bounds) for place in kept)
         return Mixture(parts, weights[kept] / weights[kept].sum())
 
-
-def log_share(share: float, count: int) -> float:
-    """The logarithm of one of ``count`` equal parts of a share."""
-    return math.log(share / count)
+    def _evidence(self, seen: Sample) -> list[float]:
+        """Each field's; what fields of one kernel have in common is worked out once."""
+        points = self.fields[0].points[seen.place]
+        common = {id(field.kernel): field.kernel for field in self.fields}
+        between = {name: kernel.between(points, points) for name, kernel in common.items()}
+        return [field.evidence(seen, between[id(field.kernel)]) for field in self.fields]

@@ -66,9 +66,12 @@ class Field:
     kernel: Kernel
     factors: Floats
 
-    def evidence(self, seen: Sample) -> float:
-        """Logarithm of the density of what was seen, up to a constant of the number of observations."""
-        chol = self._solved(seen)
+    def evidence(self, seen: Sample, common: Floats) -> float:
+        """Logarithm of the density of what was seen, up to a constant of the number of observations.
+
+        ``common``: the kernel between the places that were seen; fields of one kernel share it.
+        """
+        chol = self._solved(seen, common)
         rest = solve_triangular(chol, seen.value - self.mean[seen.place], lower=True, check_finite=False)
         return float(-0.5 * rest @ rest - np.log(np.diag(chol)).sum())
 
@@ -104,13 +107,14 @@ class Field:
         rest = solve_triangular(chol, seen.value - self.mean[seen.place], lower=True, check_finite=False)
         return float(self.mean[place] + rest @ half), max(own - float(half @ half), _JITTER)
 
-    def _solved(self, seen: Sample) -> Floats:
-        own = self._between(seen.place, seen.place)
+    def _solved(self, seen: Sample, common: Floats | None = None) -> Floats:
+        own = self._between(seen.place, seen.place, common)
         own[np.diag_indices_from(own)] += seen.variance + _JITTER
         return np.asarray(np.linalg.cholesky(own))
 
-    def _between(self, left: Places, right: Places) -> Floats:
-        common = self.kernel.between(self.points[left], self.points[right])
+    def _between(self, left: Places, right: Places, common: Floats | None = None) -> Floats:
+        if common is None:
+            common = self.kernel.between(self.points[left], self.points[right])
         rough = self.kernel.rough**2 * (left[:, None] == right[None, :])
         return np.asarray(common + self.factors[:, left].T @ self.factors[:, right] + rough)
 

@@ -27,11 +27,6 @@ class Kernel:
     rough: float
     lengths: Floats
 
-    def times(self, factor: float) -> Kernel:
-        """The same shapes, so many times as high."""
-        level, slope, amplitude, rough = (factor * one for one in (self.level, self.slope, self.amplitude, self.rough))
-        return Kernel(level, slope, amplitude, rough, self.lengths)
-
     def between(self, left: Floats, right: Floats) -> Floats:
         """Shape (left, right), without the rough part, which no two points share."""
         line = (left - 0.5) @ (right - 0.5).T

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,6 @@ Places = npt.NDArray[np.intp]
 
 _INFORMED = 0.9
 """What the experience of earlier services is trusted, before this one has said anything."""
-_UNLIKE = ((1.0, 1.0),)
-"""How many times further from earlier services a new one may be than these are from each other, and how likely."""
 _HOLDS = 0.5
 """Probability to hold the limits from which on a trial is the one to beat."""
 
@@ -90,10 +88,7 @@ def _belief(name: str, ground: Ground, kernels: Sequence[Kernel], tried: Sequenc
     usual = float(seen.value.mean()) if len(exact) else (bounds[0].value if bounds else 0.0)
     cold = _cold(ground.points, kernels, ground.middle.get(name, usual))
     weighted = [(field, (1 - _INFORMED if informed else 1.0) / len(cold)) for field in cold]
-    for field, share in informed:
-        for scale, weight in _UNLIKE:
-            unlike = replace(field, kernel=field.kernel.times(scale))
-            weighted.append((unlike, _INFORMED * share * weight))
+    weighted += [(field, _INFORMED * share) for field, share in informed]
     weights = np.log([weight for _, weight in weighted])
     return Belief(tuple(field for field, _ in weighted), weights).after(seen, bounds)
 
