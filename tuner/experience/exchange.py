@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from tuner.errors import Problem, UserError
 from tuner.experience.remembered import Remembered
+from tuner.spec.named_file import read_named
 from tuner.value import Value, canonical_json
 
 __all__ = ["LARGEST", "LONGEST", "MOST_RECORDS", "read_experience", "read_experience_file", "written"]
@@ -64,13 +65,7 @@ def read_experience(content: bytes, file: str) -> tuple[Remembered, ...]:
 
 def read_experience_file(path: Path) -> tuple[Remembered, ...]:
     """The records of a file. UserError as above, and where there is no such file."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no file name"
-        raise UserError.of(f"cannot be read: {reason.lower()}", "check the path", file=str(path)) from error
-    return read_experience(content, str(path))
+    return read_experience(read_named(path, LARGEST), str(path))
 
 
 def _too_large(file: str) -> UserError:

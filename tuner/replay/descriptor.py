@@ -16,6 +16,7 @@ from tuner.replay.explanation import refused
 from tuner.replay.expression import compile_known
 from tuner.spec.document import MAX_BYTES, read_document
 from tuner.spec.mistake import Mistake, nearest, shown
+from tuner.spec.named_file import read_named
 from tuner.spec.parameters import ParameterName
 from tuner.spec.section import Number, Section, Text, Written
 
@@ -146,13 +147,7 @@ class Descriptor(Section):
 
 def read_descriptor_file(path: Path) -> Descriptor:
     """The descriptor in a file. UserError with every mistake, each with its place."""
-    try:
-        with path.open("rb") as stream:
-            text = stream.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no file name"
-        raise UserError.of(f"cannot be read: {reason.lower()}", "check the path", file=str(path)) from error
-    return read_descriptor(text, str(path))
+    return read_descriptor(read_named(path, MAX_BYTES), str(path))
 
 
 def read_descriptor(text: bytes, file: str) -> Descriptor:

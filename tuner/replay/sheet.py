@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tuner.errors import Problem, UserError
 from tuner.spec.mistake import nearest, shown
+from tuner.spec.named_file import read_named
 
 __all__ = ["LARGEST", "MOST_ROWS", "Field", "Sheet", "read_sheet", "read_sheet_file"]
 
@@ -75,13 +76,7 @@ class Sheet:
 
 def read_sheet_file(path: Path) -> Sheet:
     """The sheet in a file. UserError where it cannot be read, is too large, or is no table."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no file name"
-        raise UserError.of(f"cannot be read: {reason.lower()}", "check the path", file=str(path)) from error
-    return read_sheet(content, str(path))
+    return read_sheet(read_named(path, LARGEST), str(path))
 
 
 def read_sheet(content: bytes, file: str) -> Sheet:

@@ -77,13 +77,12 @@ class Outlook:
         place = ahead / deviation
         return np.asarray((ahead * ndtr(place) + deviation * _density(place)) * self.holds())
 
-    def worth(self, best: float, *, informed: bool) -> Floats:
-        """Logarithm of the worth of a trial: its expected gain, shrunk where a limit may be broken.
+    def worth(self, gain: Floats, *, informed: bool) -> Floats:
+        """Logarithm of the worth of a trial: its expected ``gain``, shrunk where a limit may be broken.
 
         Where no trial promises much any more, none is worth breaking a limit for; but only a learner that is
         ``informed`` by earlier services knows this early what there is to gain.
         """
-        gain = self.gain(best)
         caution = _LATE if informed and gain.max() < _LITTLE else _CAUTION
         return np.asarray(np.log(gain + _TINY) + caution * np.log(self.holds() + _TINY))
 

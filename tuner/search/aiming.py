@@ -45,7 +45,7 @@ def _objective(shares: Mapping[Metric, float], hourly: Hourly) -> Objective:
 
 def tried_in(history: Iterable[Entry]) -> tuple[Tried, ...]:
     """What the finished trials brought, in order; those that the machine spoiled say nothing."""
-    return tuple(found for entry in history if entry.finished for found in (_tried(entry),))
+    return tuple(_tried(entry) for entry in history if entry.finished)
 
 
 def _tried(entry: Entry) -> Tried:

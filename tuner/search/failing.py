@@ -17,7 +17,7 @@ from scipy.special import ndtri
 
 from tuner.search.belief import Belief
 from tuner.search.field import Field, Sample
-from tuner.search.kernel import Kernel
+from tuner.search.kernel import Kernel, square_distance
 
 __all__ = ["USUAL", "Failures", "running"]
 
@@ -68,6 +68,4 @@ def running(points: Floats, share: Floats, kernels: Sequence[Kernel], places: Pl
 
 def _similar(left: Floats, right: Floats) -> Floats:
     length = _LENGTH * math.sqrt(max(left.shape[1], 1))
-    a, b = left / length, right / length
-    square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.asarray(np.exp(-np.maximum(square, 0.0) / 2))
+    return np.asarray(np.exp(-square_distance(left, right, length) / 2))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Kernel", "matern"]
+__all__ = ["Kernel", "matern", "square_distance"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,7 +40,12 @@ class Kernel:
 
 def matern(left: Floats, right: Floats, lengths: Floats) -> Floats:
     """Matern's correlation with smoothness 5/2 (C. E. Rasmussen and C. K. I. Williams, 2006, equation 4.17)."""
+    distance = math.sqrt(5) * np.sqrt(square_distance(left, right, lengths))
+    return np.asarray((1 + distance + distance * distance / 3) * np.exp(-distance))
+
+
+def square_distance(left: Floats, right: Floats, lengths: Floats | float) -> Floats:
+    """Squared distances in units of the lengths, shape (left, right)."""
     a, b = left / lengths, right / lengths
     square = (a * a).sum(axis=1)[:, None] + (b * b).sum(axis=1)[None, :] - 2 * a @ b.T
-    distance = math.sqrt(5) * np.sqrt(np.maximum(square, 0.0))
-    return np.asarray((1 + distance + distance * distance / 3) * np.exp(-distance))
+    return np.asarray(np.maximum(square, 0.0))

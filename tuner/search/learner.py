@@ -212,8 +212,8 @@ class Learner:
         leader, outlook = seen.leader(_KNOWN), seen.outlooks[0]
         if leader is None:
             return outlook.first(), None
-        best = float(outlook.merit()[leader])
-        return outlook.worth(best, informed=self.informed), outlook.gain(best)
+        gain = outlook.gain(float(outlook.merit()[leader]))
+        return outlook.worth(gain, informed=self.informed), gain
 
     def _believed(self, seen: View, assignment: Assignment) -> Tried:
         place = seen.ground.index[assignment]

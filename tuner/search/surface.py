@@ -13,7 +13,7 @@ from tuner.experience.model import Earlier
 from tuner.search.coordinates import Coordinates
 from tuner.search.kernel import Kernel
 
-__all__ = ["Readings", "Surface", "readings_of"]
+__all__ = ["Readings", "Surface", "evidence", "readings_of"]
 
 Floats = npt.NDArray[np.float64]
 
