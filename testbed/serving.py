@@ -1,9 +1,9 @@
 """The serving stack of demo and tests: Triton, ONNX Runtime and the model file, in an environment of its own.
 
 ``python -m testbed.serving triton`` prints its folder, installing it first where it is not there yet;
-``python -m testbed.serving model`` prints the ONNX file in it. Everything comes from ``requirements/triton.txt``, by
-hash. The folder lies in the user's cache, outside any checkout; its name holds the digest of the lock file and the
-version of Python, so a change of either installs anew.
+``python -m testbed.serving model [SERVICE]`` prints a service's ONNX file in it. Everything comes from
+``requirements/triton.txt``, by hash. The folder lies in the user's cache, outside any checkout; its name holds the
+digest of the lock file and the version of Python, so a change of either installs anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ __all__ = ["LOCK", "install", "main", "onnx_model"]
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements" / "triton.txt"
 _PYTHONS = ((3, 11), (3, 12))  # numpy 1 has wheels for no newer one, and the Python backend needs numpy 1
-_MODEL = "lib/python3.*/site-packages/rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx"
+_MODELS = {
+    "text-orientation": "lib/python3.*/site-packages/rapidocr/models/ch_ppocr_mobile_v2.0_cls_mobile.onnx",
+    "file-type": "lib/python3.*/site-packages/magika/models/standard_v3_3/model.onnx",
+}
 
 
 def install(cache: Path | None = None, lock: Path = LOCK) -> Path:
@@ -45,9 +48,12 @@ def install(cache: Path | None = None, lock: Path = LOCK) -> Path:
     return home
 
 
-def onnx_model(home: Path) -> Path:
-    """The text-orientation classifier of PP-OCR in the installation (Apache-2.0)."""
-    found = next(iter(sorted(home.glob(_MODEL))), None)
+def onnx_model(home: Path, service: str = "text-orientation") -> Path:
+    """The model of a service in the installation (both Apache-2.0).
+
+    ``text-orientation`` is the orientation classifier of PP-OCR, ``file-type`` the content-type classifier of Magika.
+    """
+    found = next(iter(sorted(home.glob(_MODELS[service]))), None)
     if found is None:
         raise PermanentError(f"{home} lacks the model file: delete the folder and install again")
     return found
@@ -132,13 +138,14 @@ def _point(link: Path, home: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the folder (``triton``) or the model file (``model``); exit 2 for a mistake, 1 where it cannot be."""
-    if list(arguments) not in (["triton"], ["model"]):
-        sys.stderr.write("usage: python -m testbed.serving triton|model\n")
+    """Print the folder (``triton``) or a model file (``model``); exit 2 for a mistake, 1 where it cannot be."""
+    asked = list(arguments)
+    if asked not in (["triton"], ["model"], *(["model", service] for service in _MODELS)):
+        sys.stderr.write(f"usage: python -m testbed.serving triton|model [{'|'.join(_MODELS)}]\n")
         return 2
     try:
         home = install()
-        sys.stdout.write(f"{home if arguments[0] == 'triton' else onnx_model(home)}\n")
+        sys.stdout.write(f"{home if asked[0] == 'triton' else onnx_model(home, *asked[1:])}\n")
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -84,9 +84,7 @@ class Chooser:
         started = sum(entry.record.origin == "start" for entry in history)
         seed = int(np.random.SeedSequence([self._settings.seed, len(history)]).generate_state(1)[0])
         name = self._settings.sampler
-        if name == "grid":
-            return _Choice(left[0], "search") if left else None
-        if left is not None and name == "random":
+        if left is not None and name in ("random", "grid"):  # a drift of the machine must not look like a parameter's
             return _Choice(left[int(np.random.default_rng(seed).integers(len(left)))], "search")
         if name == "qmc":
             chosen = self._spread(known, left, sum(entry.record.origin == "search" for entry in history))
@@ -101,7 +99,7 @@ class Chooser:
     def _learner(self) -> Learner:
         """Made when it is first asked: a campaign that only resumes its confirmation needs none."""
         known = self._beforehand
-        aim = aim_of(self._goal, known.hourly, paid=known.paid)
+        aim = aim_of(self._goal, known.hourly, paid=known.paid, precision=self._settings.precision)
         return Learner(self._space, aim, known.experience, seed=self._settings.seed, resemblance=known.resemblance)
 
     def _learned(self, history: Sequence[Entry]) -> _Choice | None:
