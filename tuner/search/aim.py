@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tuner.space.assignment import Assignment
 
-__all__ = ["Aim", "Limit", "Objective"]
+__all__ = ["Aim", "Demand", "Limit", "Objective"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,34 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """A rate that whole replicas have to bear together: as many as it takes, of the numbers that are allowed.
+
+    ``capacity(assignment)`` is the known part of the logarithm of what one replica bears; ``counts``, ascending, are
+    the numbers allowed, any from 1 where there are none.
+    """
+
+    rate: float
+    capacity: Callable[[Assignment], float]
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
-    """One merit. ``offset(assignment)`` is the part that is known before any trial."""
+    """One merit. ``offset(assignment)`` is the part that is known before any trial.
+
+    With a ``demand``, ``capacity + sum of weight * log(metric)`` is the logarithm of one replica's capacity instead,
+    and the merit is ``exp(offset) / replicas``: the offset is then what a replica costs.
+    """
 
     weights: Mapping[str, float]
     offset: Callable[[Assignment], float]
+    demand: Demand | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """One objective, or several for a Pareto set, under limits.
+    """One objective, or several, under limits: for a Pareto set, or, where each is a demand, the best for each.
 
     ``price(assignment)``, above 0, is what a trial costs, where the search pays by it and not by the trial.
     """
@@ -41,6 +59,11 @@ class Aim:
     objectives: tuple[Objective, ...]
     limits: tuple[Limit, ...] = ()
     price: Callable[[Assignment], float] | None = None
+
+    @property
+    def apart(self) -> bool:
+        """Whether each objective has a best configuration of its own, so that none is given up for another."""
+        return all(objective.demand is not None for objective in self.objectives)
 
     @property
     def metrics(self) -> tuple[str, ...]:

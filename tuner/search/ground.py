@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ class Ground:
     index: Mapping[Assignment, int]
     points: Floats
     offsets: tuple[Floats, ...]
+    capacities: tuple[Floats, ...]
+    """By objective with a demand, the part of a replica's capacity that needs no trial; zeros for the others."""
     prices: Floats
     """Logarithm of what a trial costs; 0 where all cost the same."""
     informed: Mapping[str, Sequence[tuple[Field, float]]]
@@ -81,9 +83,9 @@ class Knowledge:
             assignments=distinct,
             index={assignment: place for place, assignment in enumerate(distinct)},
             points=points,
-            offsets=tuple(
-                np.array([objective.offset(assignment) for assignment in distinct], dtype=np.float64)
-                for objective in self._aim.objectives
+            offsets=_each([objective.offset for objective in self._aim.objectives], distinct),
+            capacities=_each(
+                [_nothing if one.demand is None else one.demand.capacity for one in self._aim.objectives], distinct
             ),
             prices=self._prices(distinct),
             informed={name: prior.fields(points) for name, prior in self._priors.items()},
@@ -95,3 +97,16 @@ class Knowledge:
         if price is None:
             return np.zeros(len(assignments))
         return np.log([price(assignment) for assignment in assignments])
+
+
+def _nothing(_: Assignment) -> float:
+    return 0.0
+
+
+def _each(known: Sequence[Callable[[Assignment], float]], assignments: Sequence[Assignment]) -> tuple[Floats, ...]:
+    """What each function says of all assignments; one that is there several times is asked once."""
+    found = {
+        function: np.array([function(assignment) for assignment in assignments], dtype=np.float64)
+        for function in dict.fromkeys(known)
+    }
+    return tuple(found[function] for function in known)

@@ -12,7 +12,7 @@ from optuna.trial import create_trial
 from pydantic import Field
 
 from tuner.search.encoding import axes_of
-from tuner.search.objective import Goal
+from tuner.search.objective import Goal, Metrics
 from tuner.search.record import Entry
 from tuner.space.space import Space
 from tuner.value import Value
@@ -33,13 +33,13 @@ class Importance(Value):
 
 
 def importance(history: Sequence[Entry], space: Space, goal: Goal, seed: int = 0) -> Importance:
-    """Importance for the logarithm of the merit, over completed trials.
+    """Importance for the logarithm of the merit, over completed trials; with bands, of its mean over all of them.
 
     fANOVA (F. Hutter et al., "An efficient approach for assessing hyperparameter importance", ICML 2014); PED-ANOVA
     (S. Watanabe et al., IJCAI 2023) where parameters are conditional, as it alone can tell about those.
     """
     axes = [axis for axis in axes_of(space) if not axis.searched.single()]
-    scored = [(entry, math.log(goal.merit(metrics))) for entry in history if (metrics := entry.metrics) is not None]
+    scored = [(entry, _merit(goal, metrics)) for entry in history if (metrics := entry.metrics) is not None]
     scored = [item for item in scored if all(axis.fits(item[0].assignment) for axis in axes)]
     needed = max(_FEWEST, 2 * len(axes))
     if not axes:
@@ -60,6 +60,11 @@ def importance(history: Sequence[Entry], space: Space, goal: Goal, seed: int = 0
             )
         )
     return _evaluated(study, seed, conditional=any(axis.parameter.when for axis in axes))
+
+
+def _merit(goal: Goal, metrics: Metrics) -> float:
+    logs = [math.log(merit) for merit in goal.merits(metrics)]
+    return sum(logs) / len(logs)
 
 
 def _evaluated(study: optuna.Study, seed: int, *, conditional: bool) -> Importance:

@@ -153,10 +153,10 @@ class Learner:
             candidates[int(np.argmin(distance))], None, 1 - USUAL, "nothing is known yet: the middle of the space"
         )
 
-    def recommend(self, tried: Sequence[Tried]) -> Recommended | None:
+    def recommend(self, tried: Sequence[Tried], objective: int = 0) -> Recommended | None:
         """The best of what was tried; ``None`` where of nothing it is credible that it holds the limits."""
         seen = self._view(tried)
-        place = seen.leader(_SURE)
+        place = seen.leader(_SURE, objective)
         if place is None:
             return None
         holds = float(seen.holds[place])
@@ -207,13 +207,12 @@ class Learner:
 
     def _worth(self, seen: View) -> tuple[Floats, Floats | None]:
         """By assignment, what a trial is worth, in any unit, and its expected gain where there is something to beat."""
-        if len(self._aim.objectives) > 1:
+        if len(self._aim.objectives) > 1 and not self._aim.apart:
             return front_gain(seen, self._seed + len(seen.places)), None
-        leader, outlook = seen.leader(_KNOWN), seen.outlooks[0]
-        if leader is None:
-            return outlook.first(), None
-        gain = outlook.gain(float(outlook.merit()[leader]))
-        return outlook.worth(gain, informed=self.informed), gain
+        gain = seen.gain(_KNOWN)
+        if gain is None:
+            return seen.first(), None
+        return seen.outlooks[0].worth(gain, informed=self.informed), gain
 
     def _believed(self, seen: View, assignment: Assignment) -> Tried:
         place = seen.ground.index[assignment]

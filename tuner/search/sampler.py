@@ -29,7 +29,9 @@ def check_sampler(settings: Settings, *, objectives: int, finite: bool) -> None:
     """Raise UserError where the sampler cannot be used here, saying which can."""
     name = settings.sampler
     if name == "cmaes" and objectives > 1:
-        raise UserError.of("search.sampler cmaes looks for one best value, not a Pareto set", "choose nsga2 or tpe")
+        raise UserError.of(
+            "search.sampler cmaes looks for one best value, not for a Pareto set or bands", "choose tuner, nsga2 or tpe"
+        )
     if name == "grid" and not finite:
         raise UserError.of(
             "search.sampler grid needs a space that can be listed", "give every float a step, or choose tpe"

@@ -119,14 +119,20 @@ def _spoiled_reason(history: Sequence[Entry]) -> str | None:
 
 
 def _plateau_reason(plateau: Plateau, goal: Goal, history: Sequence[Entry]) -> str | None:
-    """Only for a goal with one value: a Pareto set may grow without any of its points being beaten."""
-    if len(goal.directions) > 1:
+    """Not for a Pareto set, which may grow without any of its points being beaten; of bands it is the mean that counts.
+
+    The gain is that of the recent trials over those before them, each band with its own best.
+    """
+    if len(goal.directions) > 1 and goal.bands is None:
         return None
-    merits = [None if entry.metrics is None else goal.merit(entry.metrics) for entry in history if entry.finished]
+    merits = [None if entry.metrics is None else goal.merits(entry.metrics) for entry in history if entry.finished]
     before = [merit for merit in merits[: -plateau.trials] if merit is not None]
     recent = [merit for merit in merits[-plateau.trials :] if merit is not None]
     if not before or len(merits) <= plateau.trials:
         return None
-    if max(recent, default=0.0) < max(before) * (1 + plateau.gain):
+    best = [max(each) for each in zip(*before, strict=True)]
+    now = [max(each) for each in zip(*before, *recent, strict=True)]
+    gain = sum(math.log(new / old) for new, old in zip(now, best, strict=True)) / len(best)
+    if gain < math.log1p(plateau.gain):
         return f"stopped: the last {plateau.trials} trials gained less than {plateau.gain * 100:g} %"
     return None

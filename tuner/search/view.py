@@ -54,10 +54,25 @@ class View:
         outlook = self.outlooks[0]
         return np.asarray(ran[outlook.holds()[ran] >= sure * outlook.runs[ran]])
 
-    def leader(self, sure: float = _HOLDS) -> int | None:
-        """The best of these by the first objective."""
+    def leader(self, sure: float = _HOLDS, objective: int = 0) -> int | None:
+        """The best of these by that objective."""
         within = self.within(sure)
-        return int(within[np.argmax(self.outlooks[0].merit()[within])]) if len(within) else None
+        return int(within[np.argmax(self.outlooks[objective].merit(within))]) if len(within) else None
+
+    def first(self) -> Floats:
+        """Logarithm of the worth of a trial while nothing within the limits is known, over all objectives."""
+        return np.asarray(np.mean([outlook.first() for outlook in self.outlooks], axis=0))
+
+    def gain(self, sure: float) -> Floats | None:
+        """By assignment, the gain that is expected over what is best so far, on average over all objectives.
+
+        Each objective has a best of its own. ``None`` while nothing holds the limits with that probability.
+        """
+        within = self.within(sure)
+        if not len(within):
+            return None
+        gains = [outlook.gain(float(outlook.merit(within).max())) for outlook in self.outlooks]
+        return np.asarray(np.mean(gains, axis=0))
 
 
 def view(ground: Ground, aim: Aim, kernels: Sequence[Kernel], tried: Sequence[Tried]) -> View:
@@ -66,7 +81,10 @@ def view(ground: Ground, aim: Aim, kernels: Sequence[Kernel], tried: Sequence[Tr
     failed = np.array([one.outcome == "failed" for one in tried], dtype=np.bool_)
     beliefs = {name: _belief(name, ground, kernels, tried, places) for name in aim.metrics}
     runs = running(ground.points, ground.failing, kernels, places, failed)
-    outlooks = tuple(Outlook(aim, beliefs, offset, runs, number) for number, offset in enumerate(ground.offsets))
+    outlooks = tuple(
+        Outlook(aim, beliefs, offset, capacity, runs, number)
+        for number, (offset, capacity) in enumerate(zip(ground.offsets, ground.capacities, strict=True))
+    )
     return View(ground, outlooks, places, failed)
 
 

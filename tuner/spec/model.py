@@ -7,6 +7,7 @@ the people who write specs.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -14,6 +15,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from tuner.spec.mistake import Mistake
 from tuner.spec.parameters import Constraint, ParameterName, ParameterRange, Target
 from tuner.spec.quantity import Duration, Price, Rate, Share
+from tuner.spec.schedule import Schedule
 from tuner.spec.section import Integer, ModelSource, Name, Number, RelativePath, Scalar, Section, Text, Written
 from tuner.spec.traffic import Load, Payload, Slo, TensorInput
 
@@ -79,6 +81,16 @@ class Objective(Section):
         None, description="Weights of a `weighted` goal; each above 0."
     )
     of: tuple[Metric, ...] | None = Field(None, max_length=3, description="Metrics of a `pareto` goal, at least two.")
+    bands: tuple[Rate, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=16,
+        description=(
+            "Upper ends of arrival-rate bands, ascending, for `minimize-cost`: one campaign finds for each the "
+            "configuration that serves it for the least money an hour, in whole replicas. `load.expected` names the "
+            "band that the manifest has to serve today."
+        ),
+    )
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -103,6 +115,22 @@ class Objective(Section):
             raise Mistake("of names a metric twice", "name each once", at=("of",))
         if "latency" in self.metrics and self.rate is None:
             raise Mistake("a goal about latency needs the rate at which it is compared", "add for example rate: 300/s")
+        return self
+
+    @model_validator(mode="after")
+    def _bands_ascend(self) -> Self:
+        if self.bands is None:
+            return self
+        if self.goal != "minimize-cost":
+            raise Mistake(
+                f"bands ask for the least money at each rate, and the goal is {self.goal}",
+                "remove bands, or write goal: minimize-cost",
+                at=("bands",),
+            )
+        for place, (lower, upper) in enumerate(pairwise(self.bands), 1):
+            if upper <= lower:
+                what = f"the band up to {upper:g}/s does not lie above the one up to {lower:g}/s"
+                raise Mistake(what, "write the upper ends in ascending order, each once", at=("bands", place))
         return self
 
 
@@ -232,6 +260,11 @@ class TuningSpec(Section):
     rollout: Rollout = Field(
         default_factory=lambda: Rollout.model_validate({}), description="How the change should reach production."
     )
+    schedule: Schedule | None = Field(
+        None,
+        description="When the service measures the merged configuration again, as in cron and in UTC; it reports a "
+        "capacity below its own record.",
+    )
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -248,8 +281,27 @@ class TuningSpec(Section):
                     "raise the timeout or lower the bound",
                     at=("slo", "latency", key),
                 )
+        self._banded()
         self._certifiable()
         return self
+
+    def _banded(self) -> None:
+        """One of the bands is that of today."""
+        bands, expected = self.objective.bands, self.load.expected
+        if bands is None:
+            return
+        if expected is None:
+            raise Mistake(
+                "bands need load.expected: it names the band that the manifest has to serve today",
+                "add for example load.expected: 300/s",
+                at=("objective", "bands"),
+            )
+        if expected > bands[-1]:
+            raise Mistake(
+                f"load.expected ({expected:g}/s) is above the last band ({bands[-1]:g}/s)",
+                "add a band that holds it",
+                at=("objective", "bands", len(bands) - 1),
+            )
 
     def _certifiable(self) -> None:
         """A load of ``search.probe`` has to hold as many requests as certify each percentile with none over its bound.
