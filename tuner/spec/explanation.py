@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from tuner.errors import Problem
 from tuner.spec.document import Document, Path
 from tuner.spec.field import field_at, fields_of, model_at
 from tuner.spec.mistake import Mistake, nearest, shown
+from tuner.spec.model import TuningSpec
 
 __all__ = ["explain"]
 
@@ -46,14 +47,14 @@ _SIZES = {
 }
 
 
-def explain(error: ValidationError, document: Document) -> Iterator[Problem]:
-    """One problem for each place that was refused, in the order of the file's sections."""
+def explain(error: ValidationError, document: Document, root: type[BaseModel] = TuningSpec) -> Iterator[Problem]:
+    """One problem for each place that was refused, in the order of the file's sections; ``root`` is its model."""
     seen: set[tuple[Path, str]] = set()
     for detail in error.errors(include_url=False):
         if _counts_valid_entries_only(detail):
             continue
         path, missing = _path(detail, document)
-        what, fix, at, on_key = _sentence(detail, path, missing)
+        what, fix, at, on_key = _sentence(detail, path, missing, root)
         if (path + at, what) not in seen:
             seen.add((path + at, what))
             yield document.problem(path + at, what, fix, key=on_key)
@@ -74,13 +75,13 @@ def _path(detail: ErrorDetails, document: Document) -> tuple[Path, str]:
     return path, ""
 
 
-def _sentence(detail: ErrorDetails, path: Path, missing: str) -> tuple[str, str, Path, bool]:
+def _sentence(detail: ErrorDetails, path: Path, missing: str, root: type[BaseModel]) -> tuple[str, str, Path, bool]:
     """What is wrong, what to do, where below the path, and whether the key rather than the value is meant."""
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
-        return *_missing(path, missing), (), True
+        return *_missing(path, missing, root), (), True
     if kind == "extra_forbidden":
-        return *_unknown(path), (), True
+        return *_unknown(path, root), (), True
     if isinstance(mistake := context.get("error"), Mistake):
         return mistake.what, mistake.fix, mistake.at, missing == "[key]" or bool(mistake.at and _is_key(mistake, path))
     name = _name(path)
@@ -89,7 +90,7 @@ def _sentence(detail: ErrorDetails, path: Path, missing: str) -> tuple[str, str,
         on_key = missing == "[key]"
         return f"unknown key {shown(detail['input'])}" if on_key else what, fix, (), on_key
     if kind in _NEEDED:
-        return f"{name} must be {_NEEDED[kind]}, not {_kind_of(detail['input'])}", _example(path), (), False
+        return f"{name} must be {_NEEDED[kind]}, not {_kind_of(detail['input'])}", _example(path, root), (), False
     return *_limit(name, kind, context, detail), (), missing == "[key]"
 
 
@@ -98,14 +99,14 @@ def _is_key(mistake: Mistake, path: Path) -> bool:
     return path[-2:] == ("slo", "latency") and "percentile" in mistake.what
 
 
-def _missing(path: Path, missing: str) -> tuple[str, str]:
-    info = field_at((*path, missing))
+def _missing(path: Path, missing: str, root: type[BaseModel]) -> tuple[str, str]:
+    info = field_at((*path, missing), root)
     where = f" in {_name(path)}" if path else ""
     return f"{missing} is missing{where}", f"add it: {_first_sentence(info.description)}" if info else "add it"
 
 
-def _unknown(path: Path) -> tuple[str, str]:
-    section = model_at(path[:-1])
+def _unknown(path: Path, root: type[BaseModel]) -> tuple[str, str]:
+    section = model_at(path[:-1], root)
     known = list(fields_of(section)) if section else []
     near = nearest(str(path[-1]), known)
     return f"unknown key {shown(path[-1])}", f"did you mean {near}?" if near else f"known here: {', '.join(known)}"
@@ -147,8 +148,8 @@ def _kind_of(value: Any) -> str:
     return f"the text {shown(value)}" if isinstance(value, str) else shown(value)
 
 
-def _example(path: Path) -> str:
-    info = field_at(path) or field_at(path[:-1])
+def _example(path: Path, root: type[BaseModel]) -> str:
+    info = field_at(path, root) or field_at(path[:-1], root)
     return _first_sentence(info.description if info else None)
 
 

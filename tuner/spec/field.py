@@ -32,18 +32,18 @@ def model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in typing.get_args(annotation) if (found := model_in(part))), None)
 
 
-def model_at(path: tuple[str | int, ...]) -> type[BaseModel] | None:
-    """The section that stands at a path of the document, ``None`` where none does."""
-    annotation: Any = TuningSpec
+def model_at(path: tuple[str | int, ...], root: type[BaseModel] = TuningSpec) -> type[BaseModel] | None:
+    """The section that stands at a path of a document of the model ``root``, ``None`` where none does."""
+    annotation: Any = root
     for part in path:
         annotation = _step(annotation, part)
     annotation = _bare(annotation)
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def field_at(path: tuple[str | int, ...]) -> FieldInfo | None:
+def field_at(path: tuple[str | int, ...], root: type[BaseModel] = TuningSpec) -> FieldInfo | None:
     """The field at a path of the document, ``None`` for an element of a list, a free key or an unknown one."""
-    section = model_at(path[:-1]) if path else None
+    section = model_at(path[:-1], root) if path else None
     return fields_of(section).get(str(path[-1])) if section else None
 
 

@@ -7,8 +7,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
+from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from tuner.errors import Problem, UserError
 from tuner.spec.document import MAX_BYTES, Document, Path, read_document
@@ -16,9 +17,11 @@ from tuner.spec.explanation import explain
 from tuner.spec.mistake import shown
 from tuner.spec.model import TuningSpec
 
-__all__ = ["LoadedSpec", "load_spec", "read_spec"]
+__all__ = ["LoadedSpec", "load_model", "load_spec", "read_spec"]
 
 _MOST_PROBLEMS = 100
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +46,24 @@ class LoadedSpec:
 
 def load_spec(text: bytes, file: str) -> LoadedSpec:
     """The spec in the bytes of ``file``. UserError with every mistake found, each with its place."""
+    spec, document = load_model(text, file, TuningSpec)
+    return LoadedSpec(spec, document)
+
+
+def load_model(text: bytes, file: str, model: type[M]) -> tuple[M, Document]:
+    """The value of a model of sections in the bytes of ``file``, and the document. UserError as ``load_spec``."""
     document = read_document(text, file)
     problems = [*document.mistakes, *_empty_values(document)]
-    spec = None
+    value = None
     try:
-        spec = TuningSpec.model_validate(document.data)
+        value = model.model_validate(document.data)
     except ValidationError as error:
         taken = {(problem.line, problem.column) for problem in problems}
-        problems.extend(problem for problem in explain(error, document) if (problem.line, problem.column) not in taken)
-    if spec is None or problems:
+        found = explain(error, document, model)
+        problems.extend(problem for problem in found if (problem.line, problem.column) not in taken)
+    if value is None or problems:
         raise UserError(_listed(problems, file))
-    return LoadedSpec(spec, document)
+    return value, document
 
 
 def read_spec(path: FilePath) -> LoadedSpec:
