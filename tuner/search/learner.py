@@ -21,6 +21,7 @@ from tuner.search.failing import USUAL
 from tuner.search.front import front_gain
 from tuner.search.ground import Ground, Knowledge
 from tuner.search.prior import cold_kernels
+from tuner.search.repeating import told_anew
 from tuner.search.view import View, view
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
@@ -134,6 +135,9 @@ class Learner:
             believed = [self._believed(seen, assignment) for assignment in pending]
             seen = self._view([*tried, *believed], self._unlisted(candidates))
         worth, gain = self._worth(seen)
+        if repeat and tried:
+            anew = told_anew(seen, tried)
+            worth, gain = worth + np.log(anew), None if gain is None else gain * anew
         worth = worth - seen.ground.prices  # gain for what is paid: J. Snoek et al., NeurIPS 2012, section 3.2
         closed = {one.assignment for one in tried if not repeat or one.outcome == "failed"} | {*pending, *but}
         open_ = seen.ground.among(len(candidates), closed)
