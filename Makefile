@@ -7,7 +7,7 @@ TUNER  := $(BIN)/tuner
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search docs lock clean
+.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,10 @@ bench-load: $(VENV)/.dev ## How good measurements are, against truth and against
 bench-search: $(VENV)/.dev ## How few trials a search needs, beside other tuners; writes bench/results/search.json
 	@$(BIN)/python -m bench.search_peers >/dev/null
 	@$(BIN)/python -m bench.search
+
+bench-tables: $(VENV)/.dev ## Measure the tables of bench/tables on real Triton, resumable: an hour and a half on a quiet machine
+	@$(BIN)/python -m bench.measure_table text-orientation
+	@$(BIN)/python -m bench.measure_table file-type
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
 	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md

@@ -2,10 +2,11 @@
 
 ``python -m bench.search [--table T] [--descriptor D] [--prior P] [--slo-ms 50] [--noise 0 0.05] [--seeds 20]
 [--methods NAME …] [--models NAME …] [--max-trials 100] [--jobs 2] [--json OUT]``. Resumable: runs are kept as they
-come. The tables are read where they are, by default in ``../shared/data``; the descriptor is by default the shipped one
-whose columns the table has. Without ``--prior`` the table's other families are the prior of each model; with another
-table all of it, but for the judged family. Every method starts from the same configuration with the same seeds; SMAC
-and mlos-core, which take a second or so a trial, get ``--slow-seeds`` of them. Without ``--json`` the summary goes to
+come. The tables are read where they are, by default in ``../shared/data``; the descriptor is by default the one that
+lies beside the table under its name (as in ``bench/tables``), else the shipped one whose columns the table has. Without
+``--prior`` the table's other families are the prior of each model; with another table all of it, but for the judged
+family. Every method starts from the same configuration with the same seeds; SMAC and mlos-core, which take a second or
+so a trial, get ``--slow-seeds`` of them. Without ``--json`` the summary goes to
 ``bench/results/search.json``; ``--json`` writes every run as well.
 """
 
@@ -88,7 +89,10 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
 
 
 def shipped(sheet: Sheet) -> Path:
-    """The shipped descriptor whose columns the table has. UserError where there is none."""
+    """The descriptor beside the table, else the shipped one whose columns it has. UserError where there is none."""
+    beside = Path(sheet.file).with_suffix(".yaml")
+    if beside.is_file():
+        return beside
     for file in sorted(DESCRIPTORS.glob("*.yaml")):
         if _covers(read_descriptor_file(file), set(sheet.names)):
             return file

@@ -142,8 +142,8 @@ def _when(trial: Trial, progress: Progress) -> dict[str, str]:
 
 
 def _line(text: str) -> str:
-    """On one line, without a path of this machine."""
-    plain = _PATH.sub("…", " ".join(text.split()))
+    """The first line, without a path of this machine; an excerpt of a log may follow it."""
+    plain = _PATH.sub("…", text.partition("\n")[0].strip())
     return plain if len(plain) <= _LONGEST else f"{plain[: _LONGEST - 1]}…"
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner.errors import UserError
-from tuner.replay.descriptor import Descriptor
+from tuner.replay.descriptor import Descriptor, read_descriptor
 from tuner.replay.prior import others
 from tuner.replay.recording import Noise, Recording, recording_of
 from tuner.replay.table import Table, read_table
@@ -154,3 +154,47 @@ def test_what_a_table_lacks_is_named(read: Read, table: Table) -> None:
 def test_a_known_part_that_is_no_number_above_zero_is_refused(read: Read) -> None:
     with pytest.raises(UserError, match="number above 0"):
         read(f"{HEADER}m,1,0,4\n")  # divides by the share
+
+
+OUTCOMES = "outcome: {column: ended, measured: ok, failed: [crash, oom], ignored: noise}\n"
+ENDED = "model,batch,share,latency_ms,ended\n"
+
+
+def _with_outcomes(read: Read, *rows: str, missing: str = "absent") -> Recording:
+    start = "start: {batch: 1, share: 100}\n"
+    return read(ENDED + "".join(f"{row}\n" for row in rows), (start, f"{OUTCOMES}missing: {missing}\n"))
+
+
+def test_rows_of_failed_trials_need_no_measurement(read: Read) -> None:
+    recording = _with_outcomes(read, "m,1,10,4,ok", "m,2,10,,crash", "m,4,10,,noise", "m,4,20,3,noise")
+    one, two = (Assignment({"batch": batch, "share": 10}) for batch in (1, 2))
+    assert set(recording.candidates) == {one, two}
+    assert recording.tried(one).outcome == "completed"
+    assert recording.tried(two).outcome == "failed"
+    assert recording.worth(two) is None
+    assert set(recording.cells) == {one}
+
+
+@pytest.mark.parametrize(("ended", "outcome"), [("ok ok crash", "completed"), ("ok crash", "failed")])
+def test_a_configuration_fails_where_half_of_its_trials_did(read: Read, ended: str, outcome: str) -> None:
+    rows = [f"m,1,10,{4 if word == 'ok' else ''},{word}" for word in ended.split()]
+    recording = _with_outcomes(read, *rows, "m,2,10,5,ok")
+    assert recording.tried(Assignment({"batch": 1, "share": 10})).outcome == outcome
+
+
+def test_failed_rows_teach_others(descriptor_text: str) -> None:
+    words = f"{descriptor_text.replace('start: {batch: 1, share: 100}', OUTCOMES)}missing: absent\n"
+    table = read_table(
+        f"{ENDED}m,1,10,4,ok\nm,2,10,,oom\nn,1,10,3,ok\n".encode(), "t.csv", read_descriptor(words.encode(), "t.yaml")
+    )
+    taught = {one.service: [tried.outcome for tried in one.trials] for one in table.earlier()}
+    assert taught == {"m": ["completed", "failed"], "n": ["completed"]}
+
+
+def test_an_outcome_that_the_descriptor_does_not_know_is_told(read: Read) -> None:
+    with pytest.raises(UserError, match=r"table\.csv:3:9: the descriptor does not say what the outcome 'what' means"):
+        _with_outcomes(read, "m,1,10,4,ok", "m,2,10,,what")
+    with pytest.raises(UserError, match="no row of the table is a measurement"):
+        _with_outcomes(read, "m,1,10,4,noise")
+    with pytest.raises(UserError, match="'ok' is there twice"):
+        read(f"{HEADER}m,1,10,4\n", ("limits:", "outcome: {column: ended, measured: ok, failed: ok}\nlimits:"))

@@ -100,6 +100,18 @@ def test_the_same_seed_searches_the_same_way(small: Space, goal: Goal, capacity:
     assert searched(small, goal, capacity, 9, sampler=sampler) == searched(small, goal, capacity, 9, sampler=sampler)
 
 
+def test_the_seed_decides_the_order_of_a_grid(small: Space, goal: Goal, capacity: Capacity) -> None:
+    """In the order of the space a drift of the machine would look like a parameter's effect."""
+    listed = [str(assignment) for assignment in small.feasible()]
+    orders = [
+        [str(entry.assignment) for entry in searched(small, goal, capacity, 50, sampler="grid", seed=seed)]
+        for seed in range(4)
+    ]
+    assert all(sorted(order) == sorted(listed) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    assert listed not in orders
+
+
 def test_failures_teach_the_sampler_to_look_elsewhere(wide: Space, goal: Goal, capacity: Capacity) -> None:
     """Only one of five instance counts does not crash: four of five blind proposals would."""
 

@@ -20,7 +20,7 @@ from tuner.spec.named_file import read_named
 from tuner.spec.parameters import ParameterName
 from tuner.spec.section import Number, Section, Text, Written
 
-__all__ = ["Column", "Descriptor", "Measured", "Varied", "read_descriptor", "read_descriptor_file"]
+__all__ = ["Column", "Descriptor", "Ended", "Measured", "Varied", "read_descriptor", "read_descriptor_file"]
 
 _FAMILY = re.compile(r"[^0-9_]*")
 
@@ -87,6 +87,26 @@ class Services(Section):
         return (start[0] if start else "") or service
 
 
+class Ended(Section):
+    """How each row's trial ended, by the words of a column.
+
+    A row was ``measured``, its configuration ``failed``, or it says nothing of it and is ``ignored``.
+    """
+
+    column: Text
+    measured: Texts
+    failed: Texts
+    ignored: Annotated[tuple[Text, ...], BeforeValidator(_texts)] = ()
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        words = (*self.measured, *self.failed, *self.ignored)
+        twice = next((word for word in words if words.count(word) > 1), None)
+        if twice is not None:
+            raise Mistake(f"{shown(twice)} is there twice", "let each word mean one thing")
+        return self
+
+
 class Sought(Section):
     """The merit, higher is better: ``known`` (CEL over the parameters) times each metric to its power."""
 
@@ -104,6 +124,8 @@ class Descriptor(Section):
     objective: Sought
     limits: dict[Text, Annotated[Number, Field(gt=0)]] = Field(default_factory=dict)
     start: dict[Text, Written] = Field(default_factory=dict)
+    outcome: Ended | None = None
+    """Without it every row is a measurement."""
     missing: Literal["infeasible", "absent"] = "infeasible"
     """What a combination without a row is: a trial that fails, or none of the space."""
 

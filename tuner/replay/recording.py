@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,7 +64,10 @@ class Best:
 
 @dataclass(frozen=True)
 class Recording:
-    """What was recorded of one service, and its merit's unit. Without a ``start`` a search begins by itself."""
+    """What was recorded of one service, and its merit's unit. A candidate without a cell fails.
+
+    Without a ``start`` a search begins by itself.
+    """
 
     service: str
     family: str
@@ -120,7 +123,7 @@ def recording_of(table: Table, service: str | None = None) -> Recording:
     """A service of the table. UserError where there is none, or where its space is too large to be listed."""
     name, cells = table.cells(service)
     descriptor = table.descriptor
-    space = _space(table, cells)
+    space = _space(table, (*cells, *table.failed.get(name, ())))
     candidates = tuple(space.feasible())
     known = compile_known(descriptor.known, descriptor.parameters)
     objective = Objective(dict(descriptor.objective.maximize), _offset(known, candidates))
@@ -146,28 +149,28 @@ def _offset(known: Known, candidates: tuple[Assignment, ...]) -> Callable[[Assig
     return offset
 
 
-def _space(table: Table, cells: Mapping[Assignment, Cell]) -> Space:
+def _space(table: Table, recorded: tuple[Assignment, ...]) -> Space:
     absent = table.descriptor.missing == "absent"
     parameters = tuple(
-        _parameter(name, varied.kind, table.values[name], cells if absent else None)
+        _parameter(name, varied.kind, table.values[name], recorded if absent else None)
         for name, varied in table.descriptor.parameters.items()
     )
     space = Space(parameters, ())
     total = space.combinations() or 0
-    if total > LISTED or (absent and len(cells) > _MOST_LISTED):
-        what = f"the parameters have {total:,} combinations and {len(cells):,} rows, too many to be listed"
+    if total > LISTED or (absent and len(recorded) > _MOST_LISTED):
+        what = f"the parameters have {total:,} combinations and {len(recorded):,} rows, too many to be listed"
         raise UserError.of(what, "keep fewer parameters or values", file=table.file)
-    if not absent or total == len(cells):
+    if not absent or total == len(recorded):
         return space
     names = [parameter.name for parameter in parameters]
-    expression = _recorded(names, [[cell[name] for name in names] for cell in cells])
+    expression = _recorded(names, [[one[name] for name in names] for one in recorded])
     constraint = Constraint.model_construct(expression=expression, reason="it was not recorded")
     return Space(parameters, (compile_rule(constraint, names),))
 
 
-def _parameter(name: str, kind: str, values: tuple[Scalar, ...], cells: Mapping[Assignment, Cell] | None) -> Parameter:
-    if cells is not None:
-        found = {cell[name] for cell in cells}
+def _parameter(name: str, kind: str, values: tuple[Scalar, ...], recorded: Sequence[Assignment] | None) -> Parameter:
+    if recorded is not None:
+        found = {one[name] for one in recorded}
         values = tuple(value for value in values if value in found)
     domain = Domain(kind="ordinal" if kind == "ordered" else "categorical", values=values)
     return Parameter(name=name, domain=domain, default=values[0], target=Target.model_validate({"engine": name}))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -43,12 +44,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells by service, in the order of the file; ``values`` are those that each parameter has anywhere in it."""
+    """Cells by service, in the order of the file; ``values`` are those that each parameter has anywhere in it.
+
+    ``failed`` are the configurations by service of which rows say that they failed.
+    """
 
     file: str
     descriptor: Descriptor
     services: Mapping[str, Mapping[Assignment, Cell]]
     values: Mapping[str, tuple[Scalar, ...]]
+    failed: Mapping[str, tuple[Assignment, ...]] = field(default_factory=dict)
 
     def family(self, service: str) -> str:
         """Which services resemble it by construction."""
@@ -81,15 +86,20 @@ class Table:
                         Tried(assignment=assignment, outcome="completed", readings=cell.readings())
                         for assignment, cell in cells.items()
                     ),
-                    *(Tried(assignment=assignment, outcome="failed") for assignment in self._missing(cells)),
+                    *(Tried(assignment=assignment, outcome="failed") for assignment in self._failing(service, cells)),
                 ),
             )
             for service, cells in self.services.items()
             if keep(service)
         )
 
+    def _failing(self, service: str, cells: Mapping[Assignment, Cell]) -> Iterator[Assignment]:
+        """The combinations of which rows, or the table's silence, say that they failed."""
+        failed = self.failed.get(service, ())
+        yield from failed
+        yield from (assignment for assignment in self._missing(cells) if assignment not in failed)
+
     def _missing(self, cells: Mapping[Assignment, Cell]) -> Iterator[Assignment]:
-        """The combinations of which the table's silence says that they failed."""
         total = math.prod(len(values) for values in self.values.values())
         if self.descriptor.missing == "absent" or total == len(cells) or total > LISTED:
             return
@@ -113,18 +123,34 @@ def _read(sheet: Sheet, descriptor: Descriptor) -> Table:
     if not sheet.rows:
         raise UserError(Problem("the table has no rows", "add some below the header", sheet.file, 1, 1))
     columns = _Columns(sheet, descriptor)
-    rows: dict[str, dict[Assignment, list[Mapping[str, float]]]] = {}
+    rows: dict[str, dict[Assignment, list[Mapping[str, float] | None]]] = {}
     values: dict[str, dict[Scalar, None]] = {name: {} for name in descriptor.parameters}
     for row in sheet.rows:
+        ended = columns.ended(row)
+        if ended == "ignored":
+            continue
         assignment = columns.assignment(row)
         for name, value in assignment.items():
             values[name].setdefault(value)
-        rows.setdefault(columns.service(row), {}).setdefault(assignment, []).append(columns.metrics(row))
-    cells = {
-        service: {assignment: _cell(measured) for assignment, measured in found.items()}
-        for service, found in rows.items()
-    }
-    return Table(sheet.file, descriptor, cells, {name: _in_order(found) for name, found in values.items()})
+        measured = columns.metrics(row) if ended == "measured" else None
+        rows.setdefault(columns.service(row), {}).setdefault(assignment, []).append(measured)
+    if not rows:
+        raise UserError(Problem("no row of the table is a measurement", "measure something", sheet.file, 1, 1))
+    ordered = {name: _in_order(found) for name, found in values.items()}
+    cells, failed = {}, {}
+    for service, found in rows.items():
+        cells[service] = {
+            assignment: _cell([row for row in told if row is not None])
+            for assignment, told in found.items()
+            if not _fails(told)
+        }
+        failed[service] = tuple(assignment for assignment, told in found.items() if _fails(told))
+    return Table(sheet.file, descriptor, cells, ordered, failed)
+
+
+def _fails(rows: Sequence[Mapping[str, float] | None]) -> bool:
+    """At least half of a configuration's trials failed."""
+    return 2 * sum(row is None for row in rows) >= len(rows)
 
 
 def _in_order(values: Mapping[Scalar, None]) -> tuple[Scalar, ...]:
@@ -147,6 +173,8 @@ class _Columns:
     def __init__(self, sheet: Sheet, descriptor: Descriptor) -> None:
         self._sheet = sheet
         self._service = [sheet.position(name) for name in descriptor.service.column]
+        self._ended = descriptor.outcome
+        self._outcome = None if descriptor.outcome is None else sheet.position(descriptor.outcome.column)
         self._parameters = [
             (name, varied, *self._found(varied.column)) for name, varied in descriptor.parameters.items()
         ]
@@ -164,6 +192,20 @@ class _Columns:
     def service(self, row: Sequence[Field]) -> str:
         """The name of the service that the row belongs to."""
         return _JOINED.join(self._text(row[place], "the service") for place in self._service)
+
+    def ended(self, row: Sequence[Field]) -> Literal["measured", "failed", "ignored"]:
+        """How the row's trial ended."""
+        if self._ended is None or self._outcome is None:
+            return "measured"
+        field = row[self._outcome]
+        if field.text in self._ended.measured:
+            return "measured"
+        if field.text in self._ended.failed:
+            return "failed"
+        if field.text in self._ended.ignored:
+            return "ignored"
+        what = f"the descriptor does not say what the outcome {shown(field.text)} means"
+        raise UserError(self._sheet.problem(field, what, "name it below outcome: measured, failed or ignored"))
 
     def assignment(self, row: Sequence[Field]) -> Assignment:
         """The row's configuration."""
