@@ -9,7 +9,7 @@ import pytest
 from tuner.campaign.event import ExperienceRecalled, MachineChecked, TrialFinished
 from tuner.cli.live import Narrator
 from tuner.measurement.interference import Interference
-from tuner.measurement.model import Capacity, Interval, Measurement
+from tuner.measurement.model import Capacity, Cut, Interval, Measurement
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Trial
 
@@ -60,6 +60,26 @@ def test_only_a_change_of_the_machines_speed_is_worth_a_line(event: MachineCheck
 )
 def test_what_was_learned_from_is_said(event: ExperienceRecalled, line: str) -> None:
     assert Narrator().line(event) == line
+
+
+def test_a_trial_that_was_cut_short_says_at_most_how_much_and_what_it_needed() -> None:
+    measurement = Measurement(
+        capacity=Capacity(rate=Interval(value=200.0, low=90.0, high=220.0)),
+        cut=Cut(at_most=220.0, needed=400.0),
+        curve=(),
+        warm_up=0.0,
+        elapsed=3.0,
+    )
+    trial = Trial(
+        number=4,
+        assignment=Assignment({"instances": 2}),
+        workload="",
+        outcome=Completed(measurement=measurement),
+        started=0.0,
+        ended=3.0,
+    )
+    line = Narrator().line(TrialFinished(trial=trial))
+    assert "cut short: at most 220 requests/s, needs 400 to matter   3.0 s" in line
 
 
 def test_a_disturbed_trial_says_so_in_its_line() -> None:

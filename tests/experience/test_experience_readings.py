@@ -10,7 +10,7 @@ import pytest
 
 from tuner.experience.model import Reading, Tried
 from tuner.experience.readings import tried_of
-from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
+from tuner.measurement.model import Capacity, Cut, Interval, Judgement, LoadPoint, Measurement
 from tuner.space.assignment import Assignment
 from tuner.spec.model import Slo
 from tuner.trial.outcome import Completed, Errored, Failed, FailureKind, Inconclusive, Outcome, Trial
@@ -83,6 +83,13 @@ def test_a_configuration_that_held_no_load_is_known_to_be_below_the_lowest(
     assert found is not None
     assert found.outcome == "completed", "it ran: that it missed the SLO is read off its reading"
     assert found.readings == (Reading(metric="capacity", value=10.0, side="below"),)
+
+
+def test_a_trial_that_was_cut_short_is_known_to_be_below_the_end_of_its_interval(slo: Slo) -> None:
+    cut = Cut(at_most=220.0, needed=400.0)
+    measurement = measured((200.0, 90.0, 220.0)).model_copy(update={"cut": cut})
+    found = learned(Completed(measurement=measurement), slo)
+    assert reading(found, "capacity") == Reading(metric="capacity", value=220.0, side="below")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FailureKind if kind is not FailureKind.INFEASIBLE])

@@ -33,8 +33,9 @@ def entry(
     status: Status = "completed",
     cost: float = 0,
     latency: float | None = None,
+    cut: str | None = None,
 ) -> Entry:
-    known: dict[str, object] = {"outcome": status, "workload": workload or f"w{number}", "latency": latency}
+    known: dict[str, object] = {"outcome": status, "workload": workload or f"w{number}", "latency": latency, "cut": cut}
     if capacity is not None:
         known |= {"capacity": capacity, "hourly": 1.0, "cost": cost or 1e6 / 3600 / capacity}
     if status == "failed":
@@ -54,6 +55,12 @@ def test_the_best_comes_first_and_what_is_no_better_than_the_baseline_not_at_all
     assert numbers(ranking) == [3, 1]
     assert ranking.candidates[0].advantage == pytest.approx(1.7)
     assert ranking.rule == "the lowest cost within the SLO"
+
+
+def test_a_trial_that_was_cut_short_is_no_candidate(goal: Goal) -> None:
+    """Though it is better than the baseline: something still better was known."""
+    history = [entry(0, 100, workload="base"), entry(1, 300), entry(2, 150, cut="at most 160 requests/s")]
+    assert numbers(rank(goal, history, "base")) == [1]
 
 
 def test_a_trial_of_the_baselines_own_workload_is_no_candidate(goal: Goal) -> None:

@@ -37,11 +37,13 @@ def measure_server(
     expected: float | None = None,
     known: float | None = None,
     rate: float | None = None,
+    enough: float | None = None,
 ) -> Measurement:
     """The measurement of a trial; ``expected`` capacity in requests per second, where there is a guess.
 
     With ``known``, the capacity of an earlier trial, it is the shorter one of a confirmation block. ``rate``: where to
-    take the latency too. InconclusiveTrialError where the measurement cannot be believed.
+    take the latency too. ``enough``: the capacity from which on it matters; a lower one is cut short.
+    InconclusiveTrialError where the measurement cannot be believed.
     """
     spec = session.inputs.spec
     measurement = measure(
@@ -55,6 +57,7 @@ def measure_server(
         start_rate=expected,
         known=known,
         at_rate=rate,
+        enough=enough,
         check=server.check,
         arrivals=session.inputs.arrivals,
     )

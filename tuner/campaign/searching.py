@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 from tuner.campaign.event import SearchEnded, TrialFinished, TrialStarted
@@ -18,10 +18,12 @@ from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
 from tuner.search.beforehand import Beforehand
 from tuner.search.progress import progress
+from tuner.search.record import Entry
 from tuner.search.resemblance import resemblance
 from tuner.search.stopping import stop_reason
 from tuner.search.storage import sqlite_url
 from tuner.search.study import ATTEMPTS, Exhausted, Proposal, Search
+from tuner.search.threshold import least_capacity
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Completed, Failed, FailureKind, Trial
 from tuner.trial.protocol import InconclusiveTrialError, Server
@@ -115,7 +117,7 @@ def _search(session: Session) -> None:
                 reason = proposal.reason
                 break
             if proposal.number not in session.progress.trials:
-                _run(session, proposal)
+                _run(session, proposal, search.history())
             _settle(session, search, machine)
             _check_baseline(session)
             reason = _next_reason(session, search)
@@ -178,7 +180,7 @@ def _reserve(session: Session) -> float:
     return min(expected, session.inputs.spec.budget.wall_clock / 2)
 
 
-def _run(session: Session, proposal: Proposal) -> Trial:
+def _run(session: Session, proposal: Proposal, history: Sequence[Entry]) -> Trial:
     inputs = session.inputs
     try:
         workload = inputs.workload(proposal.assignment)
@@ -195,7 +197,7 @@ def _run(session: Session, proposal: Proposal) -> Trial:
             engine=inputs.engine,
             backend=session.backend,
             model=session.model,
-            measure=lambda server: _measured(session, proposal, server),
+            measure=lambda server: _measured(session, proposal, server, _enough(session, proposal, history)),
             trials=session.folder / "trials",
         )
     except UserError as error:
@@ -226,7 +228,19 @@ def _check_baseline(session: Session, *, over: bool = False) -> None:
         raise CampaignFailedError(f"the baseline cannot be measured, so nothing can be compared with it: {reason}")
 
 
-def _measured(session: Session, proposal: Proposal, server: Server) -> Measurement:
+def _enough(session: Session, proposal: Proposal, history: Sequence[Entry]) -> float | None:
+    """The capacity from which on this configuration matters; ``None`` where it is measured whatever it bears."""
+    goal, baseline = session.inputs.goal, session.inputs.baseline
+    if proposal.assignment == baseline:
+        return None
+    try:
+        hourly = goal.hourly(session.inputs.workload(proposal.assignment).resources)
+    except UserError:  # it has no price
+        return None
+    return least_capacity(goal, hourly, history)
+
+
+def _measured(session: Session, proposal: Proposal, server: Server, enough: float | None) -> Measurement:
     """Measure; a baseline that bears no load at all is what runs in production, so that is not believed at once."""
     seed, label = session.inputs.spec.search.seed, f"trial {proposal.number}"
     measurement = measure_server(
@@ -236,6 +250,7 @@ def _measured(session: Session, proposal: Proposal, server: Server) -> Measureme
         seed=seed,
         expected=_typical_rate(session),
         rate=session.inputs.spec.objective.rate,
+        enough=enough,
     )
     tries = sum(trial.assignment == proposal.assignment for trial in session.progress.trials.values()) + 1
     if measurement.capacity is None and proposal.assignment == session.inputs.baseline and tries < ATTEMPTS:

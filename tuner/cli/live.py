@@ -197,6 +197,8 @@ def _outcome(trial: Trial) -> str:
         return f"{outcome.kind}: {outcome.reason.splitlines()[0]}"
     if outcome.measurement.capacity is None:
         return "no capacity"
+    if outcome.measurement.cut is not None:
+        return f"cut short: {outcome.measurement.cut.reason}"
     rate = outcome.measurement.capacity.rate
     found = outcome.measurement.interference
     disturbed = f", disturbed: {found.reason}" if found is not None and found.marks else ""

@@ -34,7 +34,9 @@ def tried_of(trial: Trial, slo: Slo) -> Tried | None:
 
 def _readings(measurement: Measurement, slo: Slo) -> Iterator[Reading]:
     capacity = measurement.capacity
-    if capacity is not None and capacity.rate.value > 0:
+    if measurement.cut is not None:
+        yield Reading(metric="capacity", value=measurement.cut.at_most, side="below")
+    elif capacity is not None and capacity.rate.value > 0:
         error = _error(capacity.rate, slo.confidence)
         yield Reading(metric="capacity", value=capacity.rate.value, error=error)
     elif failed := [point.rate for point in measurement.curve if point.judgement is Judgement.FAIL]:

@@ -5,6 +5,10 @@ answers is its saturation. The loads that follow are judged, each a little below
 (``measurement.curve``) puts the capacity: above it a queue takes long to show its level, far below it there is little
 to see. The search ends when the interval is as narrow as asked for, or after ``loads`` of them.
 
+Where a capacity below some rate does not matter (``enough``), the search ends once the interval lies below it. Two
+loads have to agree on that, so that a hiccup during one of them ends nothing: if the scouts say so, the next load is at
+that rate, and a server that cannot bear it is refuted within about a second.
+
 An invalid load is repeated once. A load that was mostly over its bound ends early and costs little; it moves the next
 one down and does not count among ``loads``.
 """
@@ -17,7 +21,7 @@ from typing import Literal
 
 from tuner.load.tail import Throughput
 from tuner.measurement.curve import CapacityCurve, Sight
-from tuner.measurement.model import Capacity, Judgement, LoadPoint
+from tuner.measurement.model import Capacity, Cut, Judgement, LoadPoint
 
 __all__ = ["LOADS", "CapacitySearch", "Probe", "Purpose"]
 
@@ -36,6 +40,8 @@ COLD = 0.5
 ROUGH = 0.2
 """Relative error of a saturation that was not measured, only passed."""
 FLOOR_LOADS = 2
+SAME = 1.001
+"""Rates no further apart than this are one rate."""
 FAILED = 2
 """So many scouts in a row that were mostly over their bound are behind, though all of them were answered in time."""
 
@@ -53,8 +59,8 @@ class CapacitySearch:
 
     ``start``: requests per second of the first scout. ``precision``: relative width of the interval, at
     ``confidence``, that is narrow enough. ``likely``: where the capacity is expected, loaded first; it enters no
-    result. ``floor``: the lowest rate that can be certified. ``most``: probes at most. ValueError where these make no
-    sense.
+    result. ``floor``: the lowest rate that can be certified. ``enough``: a capacity below it does not matter; nothing
+    is cut short below the floor. ``most``: probes at most. ValueError where these make no sense.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class CapacitySearch:
         confidence: float = 0.99,
         likely: float | None = None,
         floor: float = 0.0,
+        enough: float | None = None,
         loads: int = LOADS,
         most: int = 24,
     ) -> None:
@@ -73,6 +80,7 @@ class CapacitySearch:
         self._start, self._floor = max(start, floor), floor
         self._precision, self._confidence = precision, confidence
         self._likely, self._loads, self._most = likely, loads, most
+        self._enough = enough if enough is not None and enough >= floor else None
         self._scouts: list[LoadPoint] = []
         self._judged: list[LoadPoint] = []
         self._invalid: Probe | None = None
@@ -93,8 +101,10 @@ class CapacitySearch:
         curve = self._fitted()
         if curve is None:
             return Probe(2 * self._scouts[-1].rate if self._scouts else self._start, "scout")
-        if self._none_holds() or self._known(curve):
+        if self._none_holds() or self._known(curve) or self.cut is not None:
             return None
+        if (needed := self._unconfirmed(curve)) is not None:
+            return Probe(needed, "first")
         return Probe(max(self._aim(curve), self._floor), "narrow" if self._telling else "first")
 
     def tell(self, probe: Probe, point: LoadPoint) -> None:
@@ -108,13 +118,25 @@ class CapacitySearch:
         (self._scouts if probe.purpose == "scout" else self._judged).append(point)
         self._curve = None
 
-    def capacity(self) -> Capacity | None:
-        """The capacity; ``None`` where no rate held."""
+    @property
+    def cut(self) -> Cut | None:
+        """The capacity is certainly below what would be enough, and known no better than that."""
         curve = self._fitted()
-        if curve is None or self._doubt is not None or not self._telling or self._none_holds():
+        if self._enough is None or curve is None or self._doubt is not None or self._none_holds():
+            return None
+        if self._known(curve) or not self._is_short(curve, self._enough) or not self._misses(self._enough):
+            return None
+        return Cut(at_most=curve.interval(self._confidence).high, needed=self._enough)
+
+    def capacity(self) -> Capacity | None:
+        """The capacity; ``None`` where no rate held. Of one that was cut short no rate is certified."""
+        curve = self._fitted()
+        if curve is None or self._doubt is not None or self._none_holds():
             return None
         rate = curve.interval(self._confidence)
-        return Capacity(rate=rate, certified=rate.low)
+        if self.cut is not None:
+            return Capacity(rate=rate)
+        return Capacity(rate=rate, certified=rate.low) if self._telling else None
 
     def _fitted(self) -> CapacityCurve | None:
         """The curve through all loads so far; ``None`` while the server was not seen to fall behind."""
@@ -135,9 +157,24 @@ class CapacitySearch:
         interval = curve.interval(self._confidence)
         return telling >= self._loads or interval.high / interval.low <= 1 + self._precision
 
+    def _is_short(self, curve: CapacityCurve, enough: float) -> bool:
+        return curve.interval(self._confidence).high < enough
+
+    def _misses(self, enough: float) -> bool:
+        """A judged load of no more than that rate was over a bound, too."""
+        return any(point.rate <= enough * SAME and (_is_overrun(point) or point.excess > 0) for point in self._judged)
+
+    def _unconfirmed(self, curve: CapacityCurve) -> float | None:
+        """The rate that would be enough, where the curve denies it and no load was sent to see."""
+        enough = self._enough
+        if enough is None or not self._is_short(curve, enough) or self._misses(enough):
+            return None
+        tried = any(enough / SAME <= point.rate <= enough * SAME for point in self._judged)
+        return None if tried else enough
+
     def _none_holds(self) -> bool:
         """The lowest rate that can be certified was tried often enough, and never held."""
-        lowest = [point for point in self._judged if point.rate <= self._floor * 1.001]
+        lowest = [point for point in self._judged if point.rate <= self._floor * SAME]
         missed = sum(_is_overrun(point) or point.excess > 0 for point in lowest)
         return missed >= FLOOR_LOADS and missed > len(lowest) / 2
 

@@ -17,7 +17,7 @@ from tuner.load.protocol import LoadGenerator, LoadResult
 from tuner.load.trace import arrivals_of
 from tuner.measurement.capacity import CapacitySearch, Probe
 from tuner.measurement.latency import percentile
-from tuner.measurement.model import Capacity, Interval, Judgement, LoadPoint, Measurement
+from tuner.measurement.model import Capacity, Cut, Interval, Judgement, LoadPoint, Measurement
 from tuner.measurement.probe import Prober
 from tuner.measurement.steady import steady_from
 from tuner.measurement.verdict import Limits
@@ -57,6 +57,7 @@ def measure(
     start_rate: float | None = None,
     known: float | None = None,
     at_rate: float | None = None,
+    enough: float | None = None,
     check: Callable[[], None],
     arrivals: Arrivals | None = None,
 ) -> Measurement:
@@ -64,8 +65,9 @@ def measure(
 
     ``start_rate``: where the capacity is expected, requests per second; guessed from the unloaded latency where
     ``None``. ``known``: what it was measured to be; the search begins there, takes fewer loads, and takes no unloaded
-    latency. ``at_rate``: a rate to report as well. ``arrivals``: those of the spec, with the trace that it names, for
-    which alone they are needed. Whatever ``check`` and the generator raise passes through.
+    latency. ``at_rate``: a rate to report as well. ``enough``: a capacity that is certain to be below it does not
+    matter, so the measurement is cut short; not where it is ``known``. ``arrivals``: those of the spec, with the trace
+    that it names, for which alone they are needed. Whatever ``check`` and the generator raise passes through.
     """
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
     first = _first(prober)
@@ -85,9 +87,10 @@ def measure(
     if unloaded.judgement in REFUSED:
         return _refused(prober, warm_up, unloaded)
     start = BEYOND * start_rate if start_rate else GUESS / unloaded.latency["p50"]
-    hunt = _hunt(
-        prober, CapacitySearch(start, precision=search.precision, confidence=slo.confidence, floor=prober.floor)
+    wanted = CapacitySearch(
+        start, precision=search.precision, confidence=slo.confidence, floor=prober.floor, enough=enough
     )
+    hunt = _hunt(prober, wanted)
     return _measurement(prober, hunt, warm_up, at_rate, unloaded.latency)
 
 
@@ -107,6 +110,7 @@ class _Hunt:
     points: tuple[LoadPoint, ...]
     capacity: Capacity | None
     doubt: str | None
+    cut: Cut | None
 
 
 def _prober(
@@ -195,7 +199,7 @@ def _hunt(prober: Prober, search: CapacitySearch) -> _Hunt:
         points.append(point)
         if point.result.failures:
             _recover(prober)
-    return _Hunt(tuple(points), search.capacity(), search.doubt)
+    return _Hunt(tuple(points), search.capacity(), search.doubt, search.cut)
 
 
 def _probe(prober: Prober, probe: Probe) -> LoadPoint:
@@ -222,6 +226,7 @@ def _measurement(
         doubt = stated.reason
     return Measurement(
         capacity=hunt.capacity,
+        cut=hunt.cut,
         curve=hunt.points,
         at_rate=stated,
         unloaded=unloaded,

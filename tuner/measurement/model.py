@@ -11,7 +11,7 @@ from tuner.measurement.interference import Interference
 from tuner.measurement.resource_use import ResourceUse
 from tuner.value import Value
 
-__all__ = ["Capacity", "Interval", "Judgement", "LoadPoint", "Measurement"]
+__all__ = ["Capacity", "Cut", "Interval", "Judgement", "LoadPoint", "Measurement"]
 
 
 class Judgement(StrEnum):
@@ -64,11 +64,32 @@ class Capacity(Value):
     certified: float | None = None
 
 
+class Cut(Value):
+    """A measurement was ended early, as its capacity is certain not to matter. Both in requests per second.
+
+    ``at_most`` is the upper end of the capacity's interval, ``needed`` what the configuration would have to bear.
+    """
+
+    at_most: float
+    needed: float
+
+    @property
+    def reason(self) -> str:
+        """For people, in one line."""
+        return f"at most {_plain(self.at_most)} requests/s, needs {_plain(self.needed)} to matter"
+
+
+def _plain(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"
+
+
 class Measurement(Value):
     """Everything measured of one configuration in one trial."""
 
     capacity: Capacity | None
     """``None`` where not even the lowest load met the SLO."""
+    cut: Cut | None = None
+    """Set where it was ended early: the capacity's interval is wide then, and none of it is certified."""
     curve: tuple[LoadPoint, ...]
     at_rate: LoadPoint | None = None
     """The point at the objective's stated rate, where the goal is about latency."""

@@ -36,10 +36,11 @@ class Ranking(Value):
 def rank(goal: Goal, history: Sequence[Entry], baseline_workload: str) -> Ranking:
     """Order the completed trials by merit; those no better than the baseline measured are no candidates.
 
-    Trials that failed, or that the machine spoiled, have no metrics and so no rank, whatever the goal. Of several
-    trials of one workload the first counts.
+    Trials that failed, or that the machine spoiled, have no metrics and so no rank, whatever the goal; nor has one that
+    was cut short, as something better was known. Of several trials of one workload the first counts.
     """
-    scored = [(entry, metrics) for entry in history if (metrics := entry.metrics) is not None]
+    answered = ((entry, entry.metrics) for entry in history if entry.record.cut is None)
+    scored = [(entry, metrics) for entry, metrics in answered if metrics is not None]
     reference = next((metrics for entry, metrics in scored if entry.record.workload == baseline_workload), None)
     found: dict[str, Candidate] = {}
     for entry, metrics in scored:

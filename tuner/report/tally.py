@@ -20,7 +20,7 @@ _NAMES = {
     FailureKind.INFEASIBLE: "no load within the SLO",
 }
 _OTHERS = {"errored": "machine at fault", "inconclusive": "not believable"}
-_MEASURED = "measured"
+_MEASURED, _CUT = "measured", "cut short"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +49,20 @@ class Reason:
 def outcome_name(trial: Trial) -> str:
     """How the trial ended, in words that need no explanation."""
     if isinstance(trial.outcome, Completed):
-        return _MEASURED
+        return _MEASURED if trial.outcome.measurement.cut is None else _CUT
     return _NAMES[trial.outcome.failure] if isinstance(trial.outcome, Failed) else _OTHERS[trial.outcome.kind]
 
 
 def _order(name: str) -> int:
-    return [_MEASURED, *_NAMES.values(), *_OTHERS.values()].index(name)
+    return [_MEASURED, _CUT, *_NAMES.values(), *_OTHERS.values()].index(name)
 
 
 def reason_of(trial: Trial) -> str:
     """Why the trial has no score; empty where it has one."""
-    return "" if isinstance(trial.outcome, Completed) else trial.outcome.reason
+    if not isinstance(trial.outcome, Completed):
+        return trial.outcome.reason
+    cut = trial.outcome.measurement.cut
+    return "" if cut is None else cut.reason
 
 
 def tally_of(report: ReportInput) -> tuple[TallyRow, ...]:
@@ -77,10 +80,10 @@ def tally_words(report: ReportInput) -> str:
 
 
 def reasons_of(report: ReportInput) -> tuple[Reason, ...]:
-    """The trials without a score, grouped by reason, in the order of the tally."""
+    """The trials that went wrong, grouped by reason, in the order of the tally; none that was cut short."""
     found: dict[tuple[str, str], list[int]] = {}
     for trial in _sorted(report.trials):
-        if reason := reason_of(trial):
+        if not isinstance(trial.outcome, Completed) and (reason := reason_of(trial)):
             found.setdefault((outcome_name(trial), reason), []).append(trial.number)
     rows = [Reason(name, reason, tuple(numbers)) for (name, reason), numbers in found.items()]
     return tuple(sorted(rows, key=lambda row: (_order(row.name), row.trials)))

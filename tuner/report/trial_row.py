@@ -166,7 +166,9 @@ def _settings(assignment: Assignment, baseline: Assignment | None) -> tuple[Sett
 
 
 def _capacity(trial: Trial) -> Datum | None:
-    if not isinstance(trial.outcome, Completed) or trial.outcome.measurement.capacity is None:
+    if not isinstance(trial.outcome, Completed) or trial.outcome.measurement.cut is not None:
+        return None
+    if trial.outcome.measurement.capacity is None:
         return None
     rate = trial.outcome.measurement.capacity.rate
     return Datum(fmt.spread(rate), rate.value)

@@ -46,8 +46,10 @@ def answer_of(trial: Trial, resources: Resources, goal: Goal) -> Answer:
 def _measured(facts: dict[str, Any], measurement: Measurement, metrics: Metrics | Missed) -> Answer:
     if isinstance(metrics, Missed):
         return Answer(facts | {"outcome": "failed", "reason": metrics.reason, "overshoot": metrics.overshoot})
-    facts |= {"outcome": "completed"} | metrics.model_dump()
+    facts |= {"outcome": "completed"} | metrics.model_dump(exclude={"certified"})
     if measurement.capacity is not None:
         rate = measurement.capacity.rate
         facts |= {"capacity_low": rate.low, "capacity_high": rate.high}
+    if measurement.cut is not None:
+        facts |= {"cut": measurement.cut.reason}
     return Answer(facts, metrics)

@@ -64,7 +64,8 @@ def progress(
 
 
 def _best(goal: Goal, history: Sequence[Entry]) -> Best | None:
-    scored = [(goal.merit(metrics), entry, metrics) for entry in history if (metrics := entry.metrics) is not None]
+    whole = ((entry, entry.metrics) for entry in history if entry.record.cut is None)
+    scored = [(goal.merit(metrics), entry, metrics) for entry, metrics in whole if metrics is not None]
     if not scored:
         return None
     _, entry, metrics = max(scored, key=lambda item: (item[0], -item[1].number))

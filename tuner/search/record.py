@@ -35,6 +35,8 @@ class Record(Value):
     handed_out: int = 0
     outcome: Literal["completed", "failed", "errored", "inconclusive"] | None = None
     reason: str | None = None
+    gain: float | None = None
+    """What its sampler expected of it, in the logarithm of the merit, where it told."""
     capacity: float | None = None
     capacity_low: float | None = None
     capacity_high: float | None = None
@@ -45,6 +47,8 @@ class Record(Value):
     cores: float | None = None
     seconds: float | None = None
     workload: str | None = None
+    cut: str | None = None
+    """Why the trial was cut short: its capacity is the middle of a wide interval that lies below what matters."""
     tried: Tried | None = None
     """What the trial teaches a learner: readings with their errors, or bounds."""
 
@@ -78,11 +82,17 @@ class Entry:
 
     @property
     def metrics(self) -> Metrics | None:
-        """What it was judged by; ``None`` unless completed."""
+        """What it was judged by; ``None`` unless completed. Of a trial that was cut short it is rough."""
         record = self.record
         if self.status != "completed" or record.capacity is None or record.hourly is None or record.cost is None:
             return None
-        return Metrics(capacity=record.capacity, hourly=record.hourly, cost=record.cost, latency=record.latency)
+        return Metrics(
+            capacity=record.capacity,
+            hourly=record.hourly,
+            cost=record.cost,
+            latency=record.latency,
+            certified=record.capacity_low,
+        )
 
 
 _STATUS: Mapping[TrialState, Status] = {TrialState.WAITING: "waiting", TrialState.RUNNING: "running"}
