@@ -33,6 +33,7 @@ __all__ = [
     "ProposalIntended",
     "PullRequestChanged",
     "Recommended",
+    "Remeasured",
     "SearchEnded",
     "StepFinished",
     "StepStarted",
@@ -41,7 +42,7 @@ __all__ = [
     "event_of",
 ]
 
-StepName = Literal["search", "confirm", "report", "propose"]
+StepName = Literal["search", "confirm", "report", "propose", "remeasure"]
 ForgeState = Literal[
     "pushed",
     "opened",
@@ -53,7 +54,7 @@ ForgeState = Literal[
     "merged-already",
     "human-took-over",
 ]
-Result = Literal["proposed", "kept-baseline", "denied", "not-proposed", "failed"]
+Result = Literal["proposed", "kept-baseline", "denied", "not-proposed", "failed", "held", "regressed"]
 
 
 class CampaignStarted(Value):
@@ -78,6 +79,8 @@ class CampaignStarted(Value):
     system: str
     """Operating system and kernel."""
     trace: str = ""
+    occasion: str = ""
+    """The time that the spec's schedule named, where what is deployed is only measured again."""
 
 
 class StepStarted(Value):
@@ -184,6 +187,23 @@ class BlockFinished(Value):
         return self.trial.ended - self.trial.started
 
 
+class Remeasured(Value):
+    """What is deployed was measured again, and this is what it says beside the service's own record.
+
+    Capacities in requests per second, with their intervals; ``None`` where no rate met the SLO.
+    """
+
+    kind: Literal["remeasured"] = "remeasured"
+    trial: int
+    capacity: Interval | None
+    record: str = ""
+    """The campaign whose measurement of the same workload is the record; empty where this one begins it."""
+    recorded: Interval | None = None
+    change: Interval | None = None
+    """Relative change since the record (-0.1: 10 % less)."""
+    regressed: bool
+
+
 class Recommended(Value):
     """What the confirmation of the candidate with this trial number says."""
 
@@ -242,6 +262,7 @@ Event = Annotated[
     | SearchEnded
     | BlockStarted
     | BlockFinished
+    | Remeasured
     | Recommended
     | Judged
     | ProposalIntended

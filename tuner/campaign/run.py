@@ -10,6 +10,7 @@ from pathlib import Path
 
 from opentelemetry import trace
 
+from tuner.campaign.admitting import admit
 from tuner.campaign.confirming import confirm_candidates
 from tuner.campaign.event import CampaignEnded, CampaignStarted, StepFinished, StepName, StepStarted
 from tuner.campaign.failure import CampaignFailedError
@@ -19,6 +20,7 @@ from tuner.campaign.parts import Parts
 from tuner.campaign.progress import Progress
 from tuner.campaign.proposing import end_campaign
 from tuner.campaign.publishing import publish, published_chain
+from tuner.campaign.remeasuring import remeasure_deployed
 from tuner.campaign.remembering import COPY
 from tuner.campaign.reporting import write_report
 from tuner.campaign.searching import search_configurations
@@ -37,6 +39,9 @@ STEPS: tuple[tuple[StepName, Callable[[Session], None]], ...] = (
     ("report", write_report),
     ("propose", end_campaign),
 )
+
+AGAIN: tuple[tuple[StepName, Callable[[Session], None]], ...] = (("remeasure", remeasure_deployed),)
+"""The step of a campaign that a spec's schedule asked for."""
 
 _log = logger("campaign")
 
@@ -86,9 +91,11 @@ def _work(target: Target, parts: Parts, journal: Journal) -> None:
                 f"what {target.campaign} rests on has changed since it began (another version of tuner or of its "
                 f"policies): remove {session.folder} to begin anew"
             )
+        if not admit(session):
+            return
         parts.observer.campaign(target.campaign, inputs.spec.budget.trials, inputs.spec.objective.goal)
         try:
-            for name, step in STEPS:
+            for name, step in AGAIN if target.occasion else STEPS:
                 if name not in journal.progress.steps:
                     _run_step(name, step, session)
         except CampaignFailedError as error:
@@ -124,6 +131,7 @@ def _start(session: Session, base: str) -> CampaignStarted:
         machine=survey(),
         system=f"{platform.system()} {platform.release()}",
         trace=_trace_id(),
+        occasion=target.occasion,
     )
 
 

@@ -26,17 +26,20 @@ class Target:
     branch: str
     repository: str
     """What a person calls the repository: an address or a folder."""
+    occasion: str = ""
+    """The time that the spec's schedule named, where what is deployed is only measured again."""
 
     @classmethod
-    def of(cls, repository: Repository, spec_path: str, branch: str, service: str) -> Target:
+    def of(cls, repository: Repository, spec_path: str, branch: str, service: str, occasion: str = "") -> Target:
         """The campaign for the spec as the branch has it now. UserError where the branch has no such file."""
         commit = repository.last_commit_for(spec_path, branch)
-        return cls(service, spec_path, commit, branch, repository.address)
+        return cls(service, spec_path, commit, branch, repository.address, occasion)
 
     @property
     def campaign(self) -> str:
-        """The campaign's id: equal for the same spec at the same commit, wherever it is cloned to."""
-        key = digest_of(canonical_json([self.spec_path, self.spec_commit])).removeprefix("sha256:")
+        """The campaign's id: equal for the same spec at the same commit and occasion, wherever it is cloned to."""
+        parts = [self.spec_path, self.spec_commit, *([self.occasion] if self.occasion else [])]
+        key = digest_of(canonical_json(parts)).removeprefix("sha256:")
         return f"{self.service}-{key[:12]}"
 
     @property

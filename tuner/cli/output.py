@@ -50,7 +50,8 @@ class Output:
         """What a command ends with: explained, and with JSON also a document on standard output."""
         self.explain(error)
         if self.as_json:
-            document = {"error": lines_of(error), "exit": exit_code(error)}
+            wait = {"delay": error.delay} if isinstance(error, TemporaryError) else {}
+            document = {"error": lines_of(error), "exit": exit_code(error), **wait}
             sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
 
 

@@ -37,11 +37,11 @@ class Settings:
     storage_url: str | None = None
 
 
-def observability(trace: str, log_level: str) -> None:
+def observability(trace: str, log_level: str, style: Literal["text", "json"] = "text") -> None:
     """Logs to standard error; spans to ``none``, ``console`` or an OTLP address."""
     if log_level not in {"debug", "info", "warning", "error"}:
         raise UserError.of(f"there is no log level {log_level!r}", "use debug, info, warning or error")
-    configure_logs(level=log_level)  # type: ignore[arg-type]
+    configure_logs(level=log_level, style=style)  # type: ignore[arg-type]
     if trace in {"none", "console", "otlp"}:
         configure_tracing(trace)  # type: ignore[arg-type]
     else:

@@ -49,19 +49,24 @@ class Remote:
 
     def refs(self, git: Git) -> RemoteRefs:
         """Ask what there is, without fetching anything."""
-        refs, head = {}, None
-        for line in self._run(git, "ls-remote", "--symref", self.address.url).splitlines():
-            value, _, name = line.partition("\t")
-            if value.startswith("ref: ") and name == "HEAD":
-                head = value.removeprefix("ref: refs/heads/")
-            elif name.startswith("refs/") and not name.endswith("^{}"):
-                refs[name] = value
-        return RemoteRefs(refs, head)
+        return _listed(self._run(git, "ls-remote", "--symref", self.address.url))
+
+    def ask(self, git: Git, name: str) -> RemoteRefs:
+        """Ask for one name alone, a full one or HEAD; where it is HEAD, its SHA is among the refs under that name."""
+        text = self._run(git, "ls-remote", "--symref", self.address.url, name)
+        found = _listed(text)
+        own = [line.partition("\t")[0] for line in text.splitlines() if line.endswith("\tHEAD") and ": " not in line]
+        return RemoteRefs({**found.refs, **({"HEAD": own[0]} if own else {})}, found.head)
 
     def fetch(self, git: Git) -> None:
         """Make the clone's branches and pull requests those of the remote."""
         options = ("--prune", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
         self._run(git, "fetch", "--quiet", "--force", "--update-head-ok", *options, self.address.url, *_FETCHED)
+
+    def fetch_one(self, git: Git, refspec: str, options: Sequence[str] = ()) -> None:
+        """Bring what one refspec names, and no tags."""
+        common = ("--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", "--no-recurse-submodules")
+        self._run(git, "fetch", "--quiet", "--force", "--update-head-ok", *common, *options, self.address.url, refspec)
 
     def push(self, git: Git, updates: Sequence[RefUpdate]) -> None:
         """All updates or none, each only where the remote is still at its ``old``: TemporaryError where it is not."""
@@ -93,6 +98,17 @@ class Remote:
             "TUNER_GIT_USERNAME": access.username,
             "TUNER_GIT_TOKEN": access.token,
         }
+
+
+def _listed(text: str) -> RemoteRefs:
+    refs, head = {}, None
+    for line in text.splitlines():
+        value, _, name = line.partition("\t")
+        if value.startswith("ref: ") and name == "HEAD":
+            head = value.removeprefix("ref: refs/heads/")
+        elif name.startswith("refs/") and not name.endswith("^{}"):
+            refs[name] = value
+    return RemoteRefs(refs, head)
 
 
 def _lost_race(porcelain: str) -> ContendedError | None:
