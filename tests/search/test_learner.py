@@ -169,6 +169,29 @@ def test_crashes_of_earlier_services_are_avoided() -> None:
     assert median(by_batch[8]) < 0.5 < median(by_batch[1])
 
 
+def test_what_was_measured_often_makes_room_for_what_is_not_known() -> None:
+    """Two noisy readings leave a repeat worth something; of a dozen alike nothing more is to be had."""
+    learner = Learner(SPACE, AIM, [one.earlier() for one in SERVICES])
+    tried: list[Tried] = []
+    chosen: list[Assignment] = []
+    for number in range(20):
+        choice = learner.choose(tried, repeat=True)
+        assert choice is not None
+        chosen.append(choice.assignment)
+        tried.append(NEW[0].tried(choice.assignment, 0.05, number))
+    assert max(chosen.count(one) for one in chosen) <= 10
+    assert max(NEW[0].merit(one) for one in chosen if NEW[0].latency(one) <= SLO) >= NEW[0].best + math.log(0.99)
+
+
+def test_without_errors_nothing_is_measured_again() -> None:
+    learner, tried = Learner(SPACE, AIM), [NEW[0].tried(START)]
+    for _ in range(12):
+        choice = learner.choose(tried, repeat=True)
+        assert choice is not None
+        assert choice.assignment not in {one.assignment for one in tried}
+        tried.append(NEW[0].tried(choice.assignment))
+
+
 def test_recommended_is_what_credibly_holds_the_limit() -> None:
     """With 5 % noise a reading just within the limit is no proof."""
     service = NEW[0]

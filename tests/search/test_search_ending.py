@@ -13,7 +13,7 @@ from tuner.search.importance import importance
 from tuner.search.objective import Goal
 from tuner.search.progress import progress
 from tuner.search.record import Entry, Record, Status
-from tuner.search.stopping import Plateau, gain_reason, spent, stop_reason
+from tuner.search.stopping import PATIENCE, Plateau, gain_reason, spent, stop_reason
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
 from tuner.spec.model import Budget, Objective, Prices, Slo
@@ -74,6 +74,25 @@ def test_a_trial_that_promises_too_little_is_not_run_and_both_are_told_in_money(
         "stopped: another trial is expected to gain 0.4 %: about 29 USD a month for each replica, "
         "where a trial costs 0.1"
     )
+
+
+def test_a_gain_that_is_worth_less_than_a_trial_is_none(goal: Goal) -> None:
+    """A month of a replica is 7,300 USD: 2 % of it are 146, and a trial of 20 hours costs 200."""
+    dear = [entry(number, 100.0, seconds=72_000.0) for number in range(6)]
+    reason = gain_reason(0.02, goal, dear)
+    assert reason is not None
+    assert reason.endswith("where a trial costs 2e+02")
+    assert gain_reason(0.04, goal, dear) is None
+
+
+def test_a_sampler_that_knows_nothing_beforehand_has_to_say_so_several_times_in_a_row(goal: Goal) -> None:
+    little = [entry(6 + number, 100.0, gain=0.001) for number in range(PATIENCE - 1)]
+    history = [*growing(6), *little]
+    assert gain_reason(0.001, goal, history, patience=PATIENCE) is not None
+    assert gain_reason(0.001, goal, history[:-1], patience=PATIENCE) is None, "one fewer"
+    assert gain_reason(0.02, goal, history, patience=PATIENCE) is None, "the last one promises more"
+    hoped = [*history[:-1], entry(len(history), 100.0, gain=0.02)]
+    assert gain_reason(0.001, goal, hoped, patience=PATIENCE) is None, "one among them promised more"
 
 
 def test_a_search_that_gains_nothing_stops_and_says_so(goal: Goal) -> None:

@@ -10,7 +10,7 @@ from tuner.replay.recording import Best, Recording
 from tuner.replay.run import Step, nearest_miss
 from tuner.search.learned import TunerSampler
 from tuner.search.learner import Prediction
-from tuner.search.stopping import FEWEST, LEAST_GAIN
+from tuner.search.stopping import FEWEST, LEAST_GAIN, PATIENCE
 from tuner.space.assignment import Assignment
 
 __all__ = ["Adviser", "missed", "share_of"]
@@ -44,16 +44,23 @@ class Adviser:
     def settled(self, steps: Sequence[Step]) -> str | None:
         """Why another trial is not worth it, by the rule that ends a campaign; ``None`` while one is.
 
-        A cold learner cannot tell a local optimum from the best, so it has no such reason.
+        A cold learner takes a local optimum for the best, so it has to say so several times in a row.
         """
-        if not self._learner.informed or len(steps) < FEWEST or not any(step.holds for step in steps):
+        if len(steps) < FEWEST or not any(step.holds for step in steps):
             return None
-        tried = _tried(steps)
+        expected = 0.0
+        for back in range(1 if self._learner.informed else PATIENCE):
+            gain = self._gain(_tried(steps[: len(steps) - back]))
+            if gain is None or gain >= LEAST_GAIN:
+                return None
+            expected = expected or gain
+        return f"another trial is expected to gain {math.expm1(expected):.1%}"
+
+    def _gain(self, tried: Sequence[Tried]) -> float | None:
+        """What the best proposal after these trials is expected to gain."""
         noisy = any(reading.error > 0 for one in tried for reading in one.readings)
         choice = self._learner.choose(tried, repeat=noisy)
-        if choice is None or choice.gain is None or choice.gain >= LEAST_GAIN:
-            return None
-        return f"another trial is expected to gain {math.expm1(choice.gain):.1%}"
+        return None if choice is None else choice.gain
 
     def hopeless(self, steps: Sequence[Step]) -> str | None:
         """Why no further trial can be expected to hold the limits, with the nearest miss; ``None`` while one may."""

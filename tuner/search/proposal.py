@@ -24,6 +24,7 @@ from tuner.search.objective import Goal, Metrics
 from tuner.search.pool import Left, Pool
 from tuner.search.record import Entry, Origin
 from tuner.search.sampler import REPLAYED, make_sampler, startup_points
+from tuner.search.stopping import PATIENCE
 from tuner.search.storage import quiet
 from tuner.space.assignment import Assignment
 from tuner.space.space import Space
@@ -45,6 +46,8 @@ class _Choice:
     reason: str = ""
     gain: float | None = None
     """Expected gain in the logarithm of the merit, where the sampler tells it."""
+    patience: int = 1
+    """How many proposals in a row have to promise little before the search ends."""
 
 
 class Chooser:
@@ -109,8 +112,8 @@ class Chooser:
         choice = self._learner.choose(tried_in(history), pending=pending, but=spoiled)
         if choice is None:
             return None
-        gain = choice.gain if self._learner.informed else None  # a cold learner cannot tell a local optimum
-        return _Choice(choice.assignment, "search", choice.reason, gain)
+        patience = 1 if self._learner.informed else PATIENCE
+        return _Choice(choice.assignment, "search", choice.reason, choice.gain, patience)
 
     def _spread(self, known: set[Assignment], left: Left | None, index: int) -> Assignment | None:
         """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""

@@ -175,10 +175,12 @@ class Search:
         choice = self._chooser.choose(history, _reference(history))
         if choice is None:
             return Exhausted("every configuration was tried")
-        worthless = None if choice.gain is None else gain_reason(choice.gain, self.goal, history)
+        worthless = None
+        if choice.gain is not None:
+            worthless = gain_reason(choice.gain, self.goal, history, patience=choice.patience)
         if worthless is not None:
             return Exhausted(worthless)
-        return self._begin(choice.assignment, choice.origin, len(history), choice.reason)
+        return self._begin(choice.assignment, choice.origin, len(history), choice.reason, choice.gain)
 
     def tell(self, trial: Trial, resources: Resources) -> None:
         """Record a finished trial. Telling the same trial again changes nothing.
@@ -222,14 +224,16 @@ class Search:
         with self._writing():
             self._study.enqueue_trial(self._expressed(assignment), user_attrs=record.attributes())
 
-    def _begin(self, assignment: Assignment, origin: Origin, number: int, reason: str = "") -> Proposal:
+    def _begin(
+        self, assignment: Assignment, origin: Origin, number: int, reason: str = "", gain: float | None = None
+    ) -> Proposal:
         """Hand out a new trial in one transaction: queueing it first would take three times as long."""
         shown = self._expressed(assignment)
         trial = create_trial(
             state=TrialState.RUNNING,
             params=shown,
             distributions={axis.parameter.name: axis.shown for axis in self._axes if axis.parameter.name in shown},
-            user_attrs=Record(assignment=assignment, origin=origin, handed_out=1).attributes(),
+            user_attrs=Record(assignment=assignment, origin=origin, handed_out=1, gain=gain).attributes(),
         )
         with self._writing():
             self._study.add_trial(trial)
