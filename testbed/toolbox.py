@@ -51,6 +51,9 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
+    "gitea": Tool("gitea", "code.gitea.io/gitea", cgo=True, tags=("sqlite", "sqlite_unlock_notify")),
+    "conftest": Tool("conftest", "github.com/open-policy-agent/conftest"),
+    "cosign": Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "opa": Tool("opa", "github.com/open-policy-agent/opa"),
     "regal": Tool("regal", "github.com/open-policy-agent/regal"),
     "vegeta": Tool("vegeta", "github.com/tsenart/vegeta/v12"),
@@ -92,6 +95,22 @@ class Toolbox:
                 if not binary.is_file():
                     self._build(name, tool, go, home)
         return binary
+
+    def module(self, name: str) -> Path:
+        """The folder of a tool's module, for files that it reads when it runs; after ``path``, with the same errors."""
+        tool = self.tools[name]
+        command = (str(self._go(tool).path), "list", "-f", "{{.Module.Dir}}", tool.package)
+        done = subprocess.run(
+            command,
+            cwd=self.modules / tool.folder,
+            env=self._environment(cgo=False),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if done.returncode != 0 or not done.stdout.strip():
+            raise PermanentError(f"{tool.package} is not in the module cache: {done.stderr.strip()[-500:]}")
+        return Path(done.stdout.strip())
 
     def _digest(self, tool: Tool, go: _Go) -> str:
         digest = hashlib.sha256(f"{go.version} {platform.machine()} {tool.cgo} {tool.arguments}\n".encode())

@@ -53,8 +53,8 @@ def thing(event: Event) -> str:
 class DyingForge(EmbeddedForge):
     """Dies after the pull request was opened, before anybody is told."""
 
-    def open(self, *, branch: str, base: str, title: str, body: str) -> PullRequest:
-        pull = super().open(branch=branch, base=base, title=title, body=body)
+    def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:
+        pull = super().open(branch=branch, base=base, title=title, body=body, draft=draft)
         die()
         return pull
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pull_request.conftest import BRANCH, MANIFEST, Hosted, plain_git, proposal
+from tests.pull_request.conftest import proposal
+from tests.pull_request.hosting import BRANCH, MANIFEST, Hosted, plain_git
 from tuner.pull_request.decision import Outcome
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.proposal import propose

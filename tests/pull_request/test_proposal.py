@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.pull_request.conftest import BRANCH, FILES, MANIFEST, SPEC, Hosted, plain_git, proposal
+from tests.pull_request.conftest import proposal
+from tests.pull_request.hosting import BRANCH, FILES, MANIFEST, SPEC, Hosted, plain_git
 from tuner.errors import UserError
 from tuner.pull_request.decision import Outcome
 from tuner.pull_request.effect import Effect
@@ -73,7 +74,7 @@ def test_new_evidence_or_new_settings_update_the_open_one(bare: Hosted) -> None:
 def test_what_was_declined_is_not_proposed_again_but_another_change_is(hosted: Hosted) -> None:
     first = proposed(hosted)
     assert first.pull is not None
-    hosted.forge.decline(first.pull.number, "too risky")
+    hosted.person.decline(first.pull.number, "too risky")
     before = refs(hosted)
     again = proposed(hosted, campaign="c2", evidence="other figures\n")
     assert again.outcome is Outcome.DECLINED_BEFORE
@@ -91,14 +92,14 @@ def test_a_decline_is_remembered_even_where_a_person_emptied_the_body(bare: Host
     first = proposed(bare)
     assert first.pull is not None
     bare.forge.update(first.pull.number, title="mine", body="")
-    bare.forge.decline(first.pull.number, "no")
+    bare.person.decline(first.pull.number, "no")
     assert proposed(bare, campaign="c2").outcome is Outcome.DECLINED_BEFORE
 
 
 def test_a_merged_change_is_done_even_if_it_was_reverted_since(bare: Hosted) -> None:
     first = proposed(bare)
     assert first.pull is not None
-    bare.forge.merge(first.pull.number)
+    bare.person.merge(first.pull.number)
     assert proposed(bare, campaign="c2").outcome is Outcome.MERGED_ALREADY
     bare.commit("main", {MANIFEST: FILES[MANIFEST]})
     assert proposed(bare, campaign="c3").outcome is Outcome.MERGED_ALREADY
@@ -108,13 +109,13 @@ def test_a_merged_change_is_done_even_if_it_was_reverted_since(bare: Hosted) -> 
 def test_the_next_change_after_a_merge_gets_its_own_pull_request(hosted: Hosted) -> None:
     first = proposed(hosted)
     assert first.pull is not None
-    hosted.forge.merge(first.pull.number)
+    hosted.person.merge(first.pull.number)
     hosted.repository.fetch()
     second = proposed(hosted, batch=16, campaign="c2")
     assert second.outcome is Outcome.OPENED
     assert second.pull is not None
     assert second.pull.number > first.pull.number
-    hosted.forge.merge(second.pull.number)
+    hosted.person.merge(second.pull.number)
     assert "batch: 16" in hosted.read("main", MANIFEST)
 
 
@@ -142,7 +143,7 @@ def test_a_persons_commit_stops_tuner_which_says_so_once(hosted: Hosted) -> None
         assert result.pull is not None
         assert first.pull is not None
         assert result.pull.number == first.pull.number
-        assert len(result.pull.comments) == 1
+        assert len(hosted.forge.comments(result.pull.number)) == 1
         assert hosted.repository.branch(BRANCH) == theirs
 
 
@@ -174,7 +175,7 @@ def test_a_persons_commits_that_were_merged_do_not_stop_the_next_proposal(bare: 
     first = proposed(bare)
     bare.commit(BRANCH, {"notes.md": "mine\n"})
     assert first.pull is not None
-    bare.forge.merge(first.pull.number)
+    bare.person.merge(first.pull.number)
     bare.repository.fetch()
     assert proposed(bare, batch=16, campaign="c2").outcome is Outcome.OPENED
     assert bare.read("main", "notes.md") == "mine\n"
@@ -292,7 +293,7 @@ def test_the_same_settings_from_another_hand_do_not_make_a_deleted_branch_merged
 def test_a_declined_change_survives_a_clean_up_of_the_repository(bare: Hosted) -> None:
     first = proposed(bare)
     assert first.pull is not None
-    bare.forge.decline(first.pull.number, "no")
+    bare.person.decline(first.pull.number, "no")
     proposed(bare, batch=16, campaign="c2")
     plain_git(bare.repository.folder, "reflog", "expire", "--expire=all", "--all")
     plain_git(bare.repository.folder, "gc", "-q", "--prune=now")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,8 @@ from rich.console import Console
 
 from tuner.cli.options import Json, Repo
 from tuner.cli.output import Output, table
-from tuner.errors import UserError
 from tuner.pull_request.embedded import EmbeddedForge
-from tuner.pull_request.protocol import PullRequest
+from tuner.pull_request.protocol import PullRequest, Remark
 from tuner.repository.commit import TUNER
 from tuner.repository.repository import Repository
 
@@ -45,10 +45,10 @@ def show(number: Number, repo: Repo = Path(), as_json: Json = False) -> None:
     """Title, state and body."""
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
-        found = [pull for pull in EmbeddedForge(repository).list() if pull.number == number]
-    if not found:
-        raise UserError.of(f"there is no pull request {number}", "see `tuner pr list`")
-    output.result(found[0].model_dump(mode="json"), lambda console: _print(console, found[0]))
+        forge = EmbeddedForge(repository)
+        pull, remarks = forge.get(number), forge.comments(number)
+    document = pull.model_dump(mode="json") | {"comments": [remark.text for remark in remarks]}
+    output.result(document, lambda console: _print(console, pull, remarks))
 
 
 @group.command()
@@ -79,12 +79,12 @@ def _as_person(repository: Repository) -> EmbeddedForge:
     return EmbeddedForge(repository, who=repository.identity() or TUNER)
 
 
-def _print(console: Console, pull: PullRequest) -> None:
+def _print(console: Console, pull: PullRequest, remarks: Sequence[Remark]) -> None:
     console.print(f"#{pull.number} {pull.title}", markup=False, style="bold")
     console.print(f"{pull.state.value}: {pull.branch} → {pull.base}\n", markup=False)
     console.print(pull.body, markup=False)
-    for comment in pull.comments:
-        console.print(f"\n— {comment}", markup=False)
+    for remark in remarks:
+        console.print(f"\n— {remark.text}", markup=False)
 
 
 def _done(console: Console, pull: PullRequest, what: str) -> None:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tuner.errors import UserError
-from tuner.pull_request.effect import Comment, Effect, Open, Push, Update
+from tuner.pull_request.effect import Comment, Effect, Open, Present, Push, Update
 from tuner.pull_request.marker import Marker
 from tuner.pull_request.protocol import PullRequest, PullRequestState
 from tuner.value import Value
 
-__all__ = ["Outcome", "Plan", "Seen", "Tip", "Wanted", "decide"]
+__all__ = ["TOOK_OVER", "Outcome", "Plan", "Seen", "Tip", "Wanted", "decide"]
 
-_TOOK_OVER = "<!-- tuner: human-took-over -->"
+TOOK_OVER = "<!-- tuner: human-took-over -->"
+"""In the comment that says so."""
 
 
 class Outcome(StrEnum):
@@ -43,6 +44,9 @@ class Wanted:
     body: str
     """With its marker."""
     marker: Marker
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,8 @@ class Seen:
     tip: Tip | None
     empty: bool
     """The base has every proposed file as proposed already."""
+    told: bool = False
+    """The open pull request has the comment that a person took over."""
 
 
 class Plan(Value):
@@ -95,7 +101,7 @@ def _with_open(wanted: Wanted, seen: Seen, pull: PullRequest) -> Plan:
             "merge or decline it first",
         )
     if seen.tip is not None and not seen.tip.ours:
-        return _taken_over(wanted, pull, seen.tip)
+        return _taken_over(wanted, pull, seen.tip, told=seen.told)
     if seen.empty:
         reason = f"{wanted.base} has these settings already: pull request {pull.number} is left as it is"
         return Plan(outcome=Outcome.EMPTY_DIFF, reason=reason, number=pull.number)
@@ -103,8 +109,12 @@ def _with_open(wanted: Wanted, seen: Seen, pull: PullRequest) -> Plan:
     fingerprint = wanted.marker.fingerprint
     if written and seen.tip and written.fingerprint == seen.tip.fingerprint == fingerprint:
         reason = f"pull request {pull.number} proposes exactly this already"
-        return Plan(outcome=Outcome.UNCHANGED, reason=reason, number=pull.number)
-    effects = (*_push(wanted, seen.tip), Update(number=pull.number, title=wanted.title, body=wanted.body))
+        return Plan(outcome=Outcome.UNCHANGED, reason=reason, number=pull.number, effects=_present(wanted, pull))
+    effects = (
+        *_push(wanted, seen.tip),
+        Update(number=pull.number, title=wanted.title, body=wanted.body, draft=wanted.draft),
+        *_present(wanted, pull),
+    )
     reason = f"pull request {pull.number} was open and now proposes this"
     return Plan(outcome=Outcome.UPDATED, reason=reason, number=pull.number, effects=effects)
 
@@ -118,7 +128,8 @@ def _with_none(wanted: Wanted, seen: Seen) -> Plan:
         return Plan(outcome=Outcome.HUMAN_TOOK_OVER, reason=reason)
     effects = (
         *_push(wanted, tip),
-        Open(branch=wanted.branch, base=wanted.base, title=wanted.title, body=wanted.body),
+        Open(branch=wanted.branch, base=wanted.base, title=wanted.title, body=wanted.body, draft=wanted.draft),
+        *_present(wanted, None),
     )
     return Plan(outcome=Outcome.OPENED, reason="no pull request proposed this yet", effects=effects)
 
@@ -129,15 +140,22 @@ def _push(wanted: Wanted, tip: Tip | None) -> tuple[Push, ...]:
     return (Push(branch=wanted.branch, sha=wanted.commit, expected=tip.sha if tip else None),)
 
 
-def _taken_over(wanted: Wanted, pull: PullRequest, tip: Tip) -> Plan:
+def _present(wanted: Wanted, pull: PullRequest | None) -> tuple[Present, ...]:
+    """Once: a pull request with one of the labels was presented, and a person may have taken the rest off again."""
+    if not wanted.labels or (pull is not None and set(wanted.labels) & set(pull.labels)):
+        return ()
+    return (Present(branch=wanted.branch, labels=wanted.labels, reviewers=wanted.reviewers),)
+
+
+def _taken_over(wanted: Wanted, pull: PullRequest, tip: Tip, *, told: bool) -> Plan:
     reason = f"a person committed {tip.sha[:12]} to the branch of pull request {pull.number}"
-    if any(_TOOK_OVER in comment for comment in pull.comments):
+    if told:
         return Plan(outcome=Outcome.HUMAN_TOOK_OVER, reason=reason, number=pull.number)
     text = (
         f"The last commit on `{wanted.branch}` ({tip.sha[:12]}) is not tuner's, so tuner commits nothing more here. "
         "Merge or decline this pull request, or take that commit off the branch, to get new proposals."
     )
-    comment = Comment(branch=wanted.branch, number=pull.number, token=_TOOK_OVER, text=text)
+    comment = Comment(number=pull.number, token=TOOK_OVER, text=text)
     return Plan(outcome=Outcome.HUMAN_TOOK_OVER, reason=reason, number=pull.number, effects=(comment,))
 
 

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tuner.pull_request.protocol import Forge
+from tuner.pull_request.protocol import Forge, PullRequestState
 from tuner.repository.repository import Repository
 from tuner.value import Value
 
-__all__ = ["Comment", "Effect", "Open", "Push", "Update", "perform"]
+__all__ = ["Comment", "Effect", "Open", "Present", "Push", "Update", "perform"]
 
 
 class Push(Value):
@@ -33,6 +33,16 @@ class Open(Value):
     base: str
     title: str
     body: str
+    draft: bool = False
+
+
+class Present(Value):
+    """Label the branch's open pull request and ask for its reviews."""
+
+    kind: Literal["present"] = "present"
+    branch: str
+    labels: tuple[str, ...]
+    reviewers: tuple[str, ...]
 
 
 class Update(Value):
@@ -42,22 +52,22 @@ class Update(Value):
     number: int
     title: str
     body: str
+    draft: bool = False
 
 
 class Comment(Value):
     """Say something once: a pull request that has a comment with the ``token`` gets no second one."""
 
     kind: Literal["comment"] = "comment"
-    branch: str
     number: int
     token: str
     text: str
 
 
-Effect = Annotated[Push | Open | Update | Comment, Field(discriminator="kind")]
+Effect = Annotated[Push | Open | Present | Update | Comment, Field(discriminator="kind")]
 
 
-def perform(effect: Push | Open | Update | Comment, repository: Repository, forge: Forge) -> None:
+def perform(effect: Push | Open | Present | Update | Comment, repository: Repository, forge: Forge) -> None:
     """Do it; what is done already is left alone.
 
     TemporaryError where another process was first: look again and plan anew.
@@ -66,10 +76,12 @@ def perform(effect: Push | Open | Update | Comment, repository: Repository, forg
         case Push():
             repository.push(effect.branch, effect.sha, expected=effect.expected)
         case Open():
-            forge.open(branch=effect.branch, base=effect.base, title=effect.title, body=effect.body)
+            forge.open(branch=effect.branch, base=effect.base, title=effect.title, body=effect.body, draft=effect.draft)
+        case Present():
+            for pull in forge.find(effect.branch):
+                if pull.state is PullRequestState.OPEN:
+                    forge.present(pull.number, labels=effect.labels, reviewers=effect.reviewers)
         case Update():
-            forge.update(effect.number, title=effect.title, body=effect.body)
+            forge.update(effect.number, title=effect.title, body=effect.body, draft=effect.draft)
         case Comment():
-            pulls = [pull for pull in forge.find(effect.branch) if pull.number == effect.number]
-            if not any(effect.token in comment for pull in pulls for comment in pull.comments):
-                forge.comment(effect.number, f"{effect.text}\n\n{effect.token}")
+            forge.comment(effect.number, f"{effect.text}\n\n{effect.token}", token=effect.token)

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from tuner.errors import PermanentError, TemporaryError, UserError
-from tuner.pull_request.protocol import PullRequest, PullRequestState
+from tuner.pull_request.protocol import PullRequest, PullRequestState, Remark, Status
 from tuner.pull_request.record import Record, ref_of, stored_numbers
+from tuner.pull_request.stored_status import read_status, write_status
 from tuner.repository.commit import TUNER, Identity
 from tuner.repository.failure import ContendedError
 from tuner.repository.merge import Conflict
@@ -56,24 +57,77 @@ class EmbeddedForge:
         heads = self.repository.refs("refs/heads")
         return [self._settled(sha, heads) for sha in stored_numbers(self.repository).values()]
 
-    def open(self, *, branch: str, base: str, title: str, body: str) -> PullRequest:
-        return _until_first(lambda: self._open(branch=branch, base=base, title=title, body=body))
+    def get(self, number: int) -> PullRequest:
+        return self._get(number)[0]
 
-    def update(self, number: int, *, title: str, body: str) -> PullRequest:
+    def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:
+        return _until_first(lambda: self._open(branch=branch, base=base, title=title, body=body, draft=draft))
+
+    def update(self, number: int, *, title: str, body: str, draft: bool = False) -> PullRequest:
         def edit(pull: PullRequest, record: Record) -> Record:
             if pull.state is not PullRequestState.OPEN:
                 raise UserError.of(f"pull request {number} is {pull.state} and cannot be changed")
-            return _changed(record, title=title, body=body, head=pull.head)
+            return _changed(record, title=title, body=body, draft=draft, head=pull.head)
 
         return self._edit(number, "update", edit)
 
-    def comment(self, number: int, text: str) -> None:
+    def present(self, number: int, *, labels: Sequence[str], reviewers: Sequence[str]) -> None:
         def edit(_: PullRequest, record: Record) -> Record:
-            return _changed(record, comments=(*record.comments, text))
+            return _changed(
+                record,
+                labels=tuple(sorted({*record.labels, *labels})),
+                reviewers=tuple(sorted({*record.reviewers, *reviewers})),
+            )
+
+        self._edit(number, "present", edit)
+
+    def comments(self, number: int) -> Sequence[Remark]:
+        _, record, _ = self._get(number)
+        authors = _authors(record)
+        return [
+            Remark(id=count, author=authors[count - 1], text=text, ours=authors[count - 1] == str(self.who))
+            for count, text in enumerate(record.comments, start=1)
+        ]
+
+    def comment(self, number: int, text: str, *, token: str) -> None:
+        if not token or token not in text:
+            raise ValueError("a comment has its token in its text")
+
+        def edit(_: PullRequest, record: Record) -> Record:
+            own = zip(record.comments, _authors(record), strict=True)
+            kept = [said for said, author in own if token in said and author == str(self.who)]
+            if kept:
+                return _changed(record, comments=tuple(text if said == kept[0] else said for said in record.comments))
+            return _changed(record, comments=(*record.comments, text), commenters=(*_authors(record), str(self.who)))
 
         self._edit(number, "comment", edit)
 
+    def say(self, number: int, text: str) -> None:
+        """Add a comment, as a person does."""
+
+        def edit(_: PullRequest, record: Record) -> Record:
+            return _changed(record, comments=(*record.comments, text), commenters=(*_authors(record), str(self.who)))
+
+        self._edit(number, "comment", edit)
+
+    def may_write(self, author: str) -> bool:
+        """Whoever could write the remark can write the repository."""
+        return bool(author)
+
+    def status(self, commit: str, context: str) -> Status | None:
+        self.repository.fetch()
+        return read_status(self.repository, commit, context)
+
+    def set_status(self, commit: str, status: Status) -> None:
+        def attempt() -> None:
+            if self.status(commit, status.context) != status:
+                write_status(self.repository, commit, status, who=self.who, date=self.now())
+
+        _until_first(attempt)
+
     def decline(self, number: int, reason: str) -> PullRequest:
+        """Close without a merge; one that is declined already is returned as it is, a merged one is UserError."""
+
         def edit(pull: PullRequest, record: Record) -> Record:
             if pull.state is PullRequestState.MERGED:
                 raise UserError.of(f"pull request {number} is merged already", "revert the merge commit instead")
@@ -84,6 +138,10 @@ class EmbeddedForge:
         return self._edit(number, "decline", edit)
 
     def merge(self, number: int) -> PullRequest:
+        """Bring the branch into its base by a merge commit; one that is merged already is returned as it is.
+
+        UserError, and nothing changed, for a conflict and for a declined one.
+        """
         return _until_first(lambda: self._merge(number))
 
     def _settled(self, stored: str, heads: Mapping[str, str]) -> PullRequest:
@@ -96,7 +154,7 @@ class EmbeddedForge:
                 self.repository.swap([self._store(closed, stored, f"Found {pull.state}")])
         return pull
 
-    def _open(self, *, branch: str, base: str, title: str, body: str) -> PullRequest:
+    def _open(self, *, branch: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         pulls = self.list()
         already = [pull for pull in pulls if pull.branch == branch and pull.state is PullRequestState.OPEN]
         if already:
@@ -118,6 +176,7 @@ class EmbeddedForge:
             author=str(self.who),
             opened=self.now(),
             body=body,
+            draft=draft,
         )
         # Another opener took the number first: look again, it may have opened this very one.
         self.repository.swap([self._store(record, None, f"Open: {title}")])
@@ -216,7 +275,9 @@ class EmbeddedForge:
             title=record.title,
             body=record.body,
             url=f"tuner pr show {record.number} --repo {shlex.quote(self.repository.address)}",
-            comments=record.comments,
+            draft=record.draft,
+            labels=record.labels,
+            reviewers=record.reviewers,
             merge_commit=record.merge_commit,
             author=record.author,
             reason=reason,
@@ -236,6 +297,12 @@ class EmbeddedForge:
         before, after, now = (repository.snapshot(sha) for sha in (parents[0] if parents else head, head, base))
         added = [path for path in paths if before.entry(path) is None]
         return bool(paths) and all(now.entry(path) == after.entry(path) for path in added or paths)
+
+
+def _authors(record: Record) -> tuple[str, ...]:
+    """One for each comment; of those before authors were written down, nobody."""
+    missing = len(record.comments) - len(record.commenters)
+    return ("",) * missing + record.commenters
 
 
 def _checked(**fields: object) -> Record:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from tuner.errors import PermanentError, TemporaryError, UserError
-from tuner.pull_request.decision import Outcome, Plan, Seen, Tip, Wanted, decide
-from tuner.pull_request.effect import Effect, perform
+from tuner.pull_request.decision import TOOK_OVER, Outcome, Plan, Seen, Tip, Wanted, decide
+from tuner.pull_request.effect import Effect, Present, perform
 from tuner.pull_request.marker import Marker
 from tuner.pull_request.protocol import Forge, PullRequest, PullRequestState
 from tuner.repository.commit import TUNER, Identity
@@ -74,6 +74,10 @@ class Proposal:
     evidence: Mapping[str, bytes] = field(default_factory=dict)
     trailers: Mapping[str, str] = field(default_factory=dict)
     author: Identity = TUNER
+    draft: bool = False
+    """Opened as a draft: somebody has to look at a warning first."""
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.changes or self.changes.keys() & self.evidence.keys():
@@ -107,9 +111,12 @@ def propose(
     """
     wanted = want(repository, proposal)
     first: Plan | None = None
+    presented = False
     for round_ in range(_ROUNDS):
         _step_back(round_)
         now = plan(repository, forge, proposal, wanted)
+        if presented:  # a forge that takes no label is not asked twice
+            now = now.model_copy(update={"effects": tuple(e for e in now.effects if not isinstance(e, Present))})
         if not now.effects:
             break
         if first is not None and _agree(repository, forge, proposal.branch):
@@ -119,6 +126,7 @@ def propose(
             for effect in now.effects:
                 with around(effect):
                     perform(effect, repository, forge)
+                presented = presented or any(isinstance(effect, Present) for effect in now.effects)
             first = first or now
         except ContendedError:
             if round_ == _ROUNDS - 1:
@@ -136,7 +144,9 @@ def plan(repository: Repository, forge: Forge, proposal: Proposal, wanted: Wante
     if base is None:
         raise UserError.of(f"{repository.address} has no branch {proposal.base} to propose a change to")
     pulls = tuple((pull, _change_of(repository, pull)) for pull in forge.find(proposal.branch))
-    return decide(wanted, Seen(pulls, _tip(repository, proposal, base), _is_empty(repository, proposal, base)))
+    tip = _tip(repository, proposal, base)
+    told = tip is not None and not tip.ours and _told(forge, [pull for pull, _ in pulls])
+    return decide(wanted, Seen(pulls, tip, _is_empty(repository, proposal, base), told))
 
 
 def want(repository: Repository, proposal: Proposal) -> Wanted:
@@ -158,7 +168,17 @@ def want(repository: Repository, proposal: Proposal) -> Wanted:
         author=proposal.author,
         committer=proposal.author,
     )
-    return Wanted(proposal.branch, proposal.base, commit, proposal.title, marker.sign(proposal.body), marker)
+    return Wanted(
+        proposal.branch,
+        proposal.base,
+        commit,
+        proposal.title,
+        marker.sign(proposal.body),
+        marker,
+        proposal.draft,
+        proposal.labels,
+        proposal.reviewers,
+    )
 
 
 def _agree(repository: Repository, forge: Forge, branch: str) -> bool:
@@ -186,12 +206,18 @@ def _fingerprint(proposal: Proposal) -> str:
                 "change": proposal.digest,
                 "title": proposal.title,
                 "body": proposal.body,
+                "draft": proposal.draft,
                 "message": proposal.message,
                 "trailers": dict(proposal.trailers),
                 "files": {path: None if content is None else digest_of(content) for path, content in files.items()},
             }
         )
     )
+
+
+def _told(forge: Forge, pulls: Sequence[PullRequest]) -> bool:
+    numbers = [pull.number for pull in pulls if pull.state is PullRequestState.OPEN]
+    return bool(numbers) and any(TOOK_OVER in said.text and said.ours for said in forge.comments(numbers[-1]))
 
 
 def _change_of(repository: Repository, pull: PullRequest) -> str | None:

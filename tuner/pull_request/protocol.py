@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tuner.value import Value
 
-__all__ = ["Forge", "PullRequest", "PullRequestState"]
+__all__ = ["Forge", "PullRequest", "PullRequestState", "Remark", "Status", "StatusState"]
 
 
 class PullRequestState(StrEnum):
@@ -31,22 +31,54 @@ class PullRequest(Value):
     """Full SHA of the branch's last commit; of a closed one, as it was when it was closed."""
     state: PullRequestState
     title: str
+    """Without what a forge writes into it to mark a draft."""
     body: str
     url: str
-    comments: tuple[str, ...] = Field(default=())
-    """Oldest first."""
+    draft: bool = False
+    """Not to be merged yet."""
+    labels: tuple[str, ...] = ()
+    """In the alphabet's order."""
+    reviewers: tuple[str, ...] = ()
+    """Who was asked and has not answered yet: ``name``, or ``organisation/team``; in the alphabet's order."""
     merge_commit: str | None = None
     """Full SHA of the commit that brought it into the base, where the forge knows it."""
     author: str = ""
     reason: str = ""
-    """Why it was declined, in the words of who declined it."""
+    """Why it was declined, in the words of who declined it; known by ``find`` and ``get``."""
+
+
+class Remark(Value):
+    """A comment on a pull request; ``id`` is unique on it. ``ours``: written through this forge's credentials."""
+
+    id: int
+    author: str
+    text: str
+    ours: bool
+
+
+class StatusState(StrEnum):
+    """What a commit's status says."""
+
+    PENDING = "pending"
+    SUCCESS = "success"
+    FAILURE = "failure"
+
+
+class Status(Value):
+    """What a commit is told about itself; the last one of a ``context`` counts. ``url`` leads to the reasons."""
+
+    context: str = Field(min_length=1, max_length=255)
+    state: StatusState
+    text: str = Field(max_length=140)
+    url: str = ""
 
 
 class Forge(Protocol):
     """Hosts pull requests.
 
-    Every method raises TemporaryError where the forge does not answer or another process was first, PermanentError
-    where it refuses, and UserError for a number that it does not have.
+    Every method may be repeated: what is so already costs no write. Every method raises TemporaryError where the forge
+    does not answer, asks to wait, or another process was first; PermanentError where it refuses; and UserError for a
+    number that it does not have. Merging and declining are for people, so they are not here.
     """
 
     @property
@@ -55,35 +87,51 @@ class Forge(Protocol):
         ...
 
     def find(self, branch: str) -> Sequence[PullRequest]:
-        """All pull requests from this branch, in every state, oldest first."""
+        """All pull requests from this branch of the repository itself, in every state, oldest first."""
+        ...
+
+    def get(self, number: int) -> PullRequest:
+        """The pull request with this number."""
         ...
 
     def list(self) -> Sequence[PullRequest]:
-        """All pull requests, in every state, oldest first."""
+        """All pull requests, in every state, oldest first. ``find`` and ``get`` are cheaper in a busy repository."""
         ...
 
-    def open(self, *, branch: str, base: str, title: str, body: str) -> PullRequest:
+    def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:
         """Open a pull request from a branch that was pushed; the one that is open already, where there is one.
 
         UserError where a branch does not exist or has nothing that the base lacks.
         """
         ...
 
-    def update(self, number: int, *, title: str, body: str) -> PullRequest:
-        """Replace title and body of an open one; a closed one is UserError."""
+    def update(self, number: int, *, title: str, body: str, draft: bool = False) -> PullRequest:
+        """Replace title and body of an open one, and make it a draft or ready; a closed one is UserError."""
         ...
 
-    def comment(self, number: int, text: str) -> None:
-        """Add a comment, whatever the state."""
+    def present(self, number: int, *, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        """Add labels, and ask for reviews; whom the forge does not let review is passed over."""
         ...
 
-    def merge(self, number: int) -> PullRequest:
-        """Bring the branch into its base by a merge commit; one that is merged already is returned as it is.
+    def comments(self, number: int) -> Sequence[Remark]:
+        """What was said on it, oldest first."""
+        ...
 
-        UserError, and nothing changed, for a conflict and for a declined one.
+    def comment(self, number: int, text: str, *, token: str) -> None:
+        """Say something, whatever the state; an own comment that has the ``token`` in it says it from now on.
+
+        The text has the token in it (ValueError where it has not), best in a Markdown comment that nobody sees.
         """
         ...
 
-    def decline(self, number: int, reason: str) -> PullRequest:
-        """Close without a merge; one that is declined already is returned as it is, a merged one is UserError."""
+    def may_write(self, author: str) -> bool:
+        """Whether the author of a remark may push to the repository; false where the forge does not say."""
+        ...
+
+    def status(self, commit: str, context: str) -> Status | None:
+        """What this commit was last told under the context; None where nothing was."""
+        ...
+
+    def set_status(self, commit: str, status: Status) -> None:
+        """Tell a commit, which the forge has."""
         ...

@@ -37,6 +37,11 @@ class Record(Value):
     closed: datetime | None = None
     reason: str = ""
     merge_commit: str | None = None
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+    commenters: tuple[str, ...] = ()
+    """Who wrote each comment, as far as it is known: a record may be older than this field."""
     body: str = Field(exclude=True)
     comments: tuple[str, ...] = Field(default=(), exclude=True)
 
