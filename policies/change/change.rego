@@ -5,6 +5,7 @@
 #   measured against what is deployed, whatever the baseline was.
 package tuner.policy.change
 
+import data.tuner.reason
 import data.tuner.text
 
 default _limits := {}
@@ -12,65 +13,68 @@ default _limits := {}
 _limits := data.limits.change
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
-deny contains denial("change.limits", "limits.change", msg) if {
+deny contains reason.denial("change.limits", "limits.change", why, remedy) if {
+	remedy := "write it into the policies' data"
 	some name, limit in _needed
 	not is_number(limit)
-	msg := sprintf("the limit change.%s is missing or no number: write it into the policies' data", [name])
+	why := sprintf("the limit change.%s is missing or no number", [name])
 }
 
-deny contains denial("change.empty", "changes", msg) if {
+deny contains reason.denial("change.empty", "changes", why, remedy) if {
 	count(input.changes) == 0
-	msg := "no parameter changes: keep the baseline"
+	why := "no parameter changes"
+	remedy := "keep the baseline"
 }
 
-deny contains denial("change.parameters", "changes", msg) if {
+deny contains reason.denial("change.parameters", "changes", why, remedy) if {
 	count(input.changes) > _limits.parameters
-	msg := sprintf(
-		"%d parameters change at once, %s are allowed: tune fewer of them in one spec",
+	why := sprintf(
+		"%d parameters change at once, %s are allowed",
 		[count(input.changes), text.number(_limits.parameters)],
 	)
+	remedy := "tune fewer of them in one spec"
 }
 
-deny contains denial("change.image", "candidate.workload.image", msg) if {
+deny contains reason.denial("change.image", "candidate.workload.image", why, remedy) if {
 	input.candidate.workload.image != input.deployed.image
-	msg := sprintf(
-		"the image would change from %s to %s: tuning keeps the image, change it in a commit of its own",
-		[input.deployed.image, input.candidate.workload.image],
-	)
+	why := sprintf("the image would change from %s to %s", [input.deployed.image, input.candidate.workload.image])
+	remedy := "tuning keeps the image, change it in a commit of its own"
 }
 
-deny contains denial("change.step", path, msg) if {
+deny contains reason.denial("change.step", path, why, remedy) if {
+	remedy := "go there in smaller steps"
 	some name, step in _limits.step
 	ratio := input.relative[name]
 	is_number(ratio)
 	not _within(ratio, step)
 	path := _path[name]
-	msg := sprintf(
-		"%s would become %s of what is deployed, from %s to %s is allowed: go there in smaller steps",
+	why := sprintf(
+		"%s would become %s of what is deployed, from %s to %s is allowed",
 		[name, text.measured(ratio, [step.min, step.max]), text.percent(step.min), text.percent(step.max)],
 	)
 }
 
-deny contains denial("change.limit-removed", path, msg) if {
+deny contains reason.denial("change.limit-removed", path, why, remedy) if {
+	remedy := "keep one"
 	some name in ["cpu", "memory"]
 	is_number(input.deployed.resources[name])
 	input.candidate.workload.resources[name] == null
 	path := _path[name]
-	msg := sprintf("the limit of %s would be removed: keep one", [name])
+	why := sprintf("the limit of %s would be removed", [name])
 }
 
-warn contains warning("change.limit-added", path, msg) if {
+warn contains reason.warning("change.limit-added", path, why) if {
 	some name in ["cpu", "memory"]
 	input.deployed.resources[name] == null
 	is_number(input.candidate.workload.resources[name])
 	path := _path[name]
-	msg := sprintf("%s gets a limit, there is none today", [name])
+	why := sprintf("%s gets a limit, there is none today", [name])
 }
 
-warn contains warning("change.gpus-added", _path.gpus, msg) if {
+warn contains reason.warning("change.gpus-added", _path.gpus, why) if {
 	not is_number(input.relative.gpus)
 	count(_gpus) > 0
-	msg := "the service gets GPUs, it has none today"
+	why := "the service gets GPUs, it has none today"
 }
 
 _gpus contains resource if {
@@ -98,7 +102,3 @@ _path := {
 	"memory": "candidate.workload.resources.memory",
 	"gpus": "candidate.workload.resources.gpus",
 }
-
-denial(id, path, msg) := {"id": id, "severity": "deny", "msg": msg, "path": path}
-
-warning(id, path, msg) := {"id": id, "severity": "warn", "msg": msg, "path": path}

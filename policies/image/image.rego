@@ -3,30 +3,38 @@
 # description: The image comes from a listed registry and is pinned by digest.
 package tuner.policy.image
 
+import data.tuner.reason
+
 default _limits := {}
 
 _limits := data.limits.image
 
+# Before the first trial there is no candidate: the image that the manifest names is judged.
 _image := input.candidate.workload.image
 
-deny contains denial("image.unpinned", msg) if {
+_image := input.image if not input.candidate
+
+_path := "candidate.workload.image" if input.candidate
+
+_path := "image" if not input.candidate
+
+deny contains reason.denial("image.unpinned", _path, why, remedy) if {
 	not _may_be_unpinned
 	not regex.match(`^[^@\s]+@sha256:[0-9a-f]{64}$`, _image)
-	msg := sprintf("the image %s is not pinned: write it with its digest, name@sha256:…", [_image])
+	why := sprintf("the image %s is not pinned", [_image])
+	remedy := "write it with its digest, name@sha256:…"
 }
 
-deny contains denial("image.registry", msg) if {
+deny contains reason.denial("image.registry", _path, why, remedy) if {
 	not _listed
-	msg := sprintf(
-		"the image %s comes from %s: use a listed registry, or add it to limits.image.registries",
-		[_image, split(_repository, "/")[0]],
-	)
+	why := sprintf("the image %s comes from %s", [_image, split(_repository, "/")[0]])
+	remedy := "use a listed registry, or add it to limits.image.registries"
 }
 
-warn contains warning("image.unpinned", msg) if {
+warn contains reason.warning("image.unpinned", _path, why) if {
 	_may_be_unpinned
 	not contains(_image, "@sha256:")
-	msg := sprintf("the image %s is not pinned: what runs may change without a commit", [_image])
+	why := sprintf("the image %s is not pinned: what runs may change without a commit", [_image])
 }
 
 _may_be_unpinned if _limits.pinned == false
@@ -53,7 +61,3 @@ _has_registry if {
 	contains(_image, "/")
 	regex.match(`[.:]|^localhost$`, split(_image, "/")[0])
 }
-
-denial(id, msg) := {"id": id, "severity": "deny", "msg": msg, "path": "candidate.workload.image"}
-
-warning(id, msg) := {"id": id, "severity": "warn", "msg": msg, "path": "candidate.workload.image"}

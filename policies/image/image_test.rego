@@ -50,3 +50,10 @@ test_the_assumed_registry_is_told if {
 test_without_limits_nothing_is_listed if {
 	fixture.ids(image.deny) == {"image.registry"} with input as fixture.good with data.limits as {}
 }
+
+test_the_image_of_the_manifest_is_judged_before_there_is_a_candidate if {
+	image.deny == set() with input as fixture.start
+	tagged := fixture.start_but({"image": "nvcr.io/nvidia/triton:25.10"})
+	denials := image.deny with input as tagged
+	{[denial.id, denial.path] | some denial in denials} == {["image.unpinned", "image"]}
+}

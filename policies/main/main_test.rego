@@ -6,7 +6,7 @@ import data.tuner.main
 test_good_is_allowed if {
 	main.allow with input as fixture.good
 	main.deny == set() with input as fixture.good
-	main.packages == {"change", "cost", "evidence", "image", "quota", "sla"}
+	main.packages == {"change", "cost", "evidence", "image", "quota", "rollback", "sla"}
 }
 
 test_one_denial_is_enough if {
@@ -21,15 +21,16 @@ test_denials_of_all_packages_are_told if {
 }
 
 test_warnings_do_not_deny if {
-	careful := json.patch(fixture.good, [{"op": "remove", "path": "/candidate/latency_interval/p99"}])
+	careful := fixture.but({"rollback": {"history": 0}})
 	main.allow with input as careful
-	fixture.ids(main.warn) == {"sla.latency-interval"} with input as careful
+	fixture.ids(main.warn) == {"rollback.history"} with input as careful
 }
 
 test_a_missing_package_denies if {
-	not main.allow with input as fixture.good with data.packages as ["sla", "gone"]
-	denials := main.deny with input as fixture.good with data.packages as ["sla", "gone"]
-	{[denial.id, denial.path] | some denial in denials} == {["policy.missing", "packages.gone"]}
+	expected := {"recommendation": ["sla", "gone"]}
+	not main.allow with input as fixture.good with data.packages as expected
+	denials := main.deny with input as fixture.good with data.packages as expected
+	{[denial.id, denial.path] | some denial in denials} == {["policy.missing", "packages.recommendation.gone"]}
 }
 
 test_a_package_whose_deny_is_no_set_denies if {
@@ -38,9 +39,10 @@ test_a_package_whose_deny_is_no_set_denies if {
 }
 
 test_no_package_at_all_denies if {
-	not main.allow with input as fixture.good with data.packages as []
-	fixture.ids(main.deny) == {"policy.missing"} with input as fixture.good with data.packages as []
-	not main.allow with input as fixture.good with data.packages as null
+	every packages in [{"recommendation": []}, {"admission": ["team"]}, {}, [], ["sla"], null] {
+		not main.allow with input as fixture.good with data.packages as packages
+		fixture.ids(main.deny) == {"policy.missing"} with input as fixture.good with data.packages as packages
+	}
 }
 
 test_nothing_known_denies if {

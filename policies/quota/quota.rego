@@ -1,43 +1,53 @@
 # METADATA
 # title: Quota of GPUs and MIG slices
 # description: >
-#   What all replicas of the candidate hold, counted by board and resource, stays within the quota file of the
-#   repository. Profile names mean different slices on different boards, so the board has to be known.
+#   What all replicas of the candidate hold, counted by board and resource, is still free: what the quota file and the
+#   ResourceQuotas allow, less what other manifests and open pull requests hold. Profile names mean different slices on
+#   different boards, so the board has to be known. A quota for any board has the product "*".
 package tuner.policy.quota
 
-deny contains denial("quota.product", "candidate.product", msg) if {
+import data.tuner.reason
+
+deny contains reason.denial("quota.product", "candidate.product", why, remedy) if {
+	remedy := "bind the pods to one by the node label nvidia.com/gpu.product"
 	some resource, wanted in _wanted
 	not _board
-	msg := sprintf(
-		"%d of %s on an unknown board: bind the pods to one by the node label nvidia.com/gpu.product",
-		[wanted, resource],
+	why := sprintf("%d of %s on an unknown board", [wanted, resource])
+}
+
+deny contains reason.denial("quota.unlisted", _path(resource), why, remedy) if {
+	remedy := "add the product and resource to the quota file"
+	some resource, wanted in _wanted
+	_board
+	count(_entries(resource)) == 0
+	why := sprintf("%d of %s on %s, for which there is no quota", [wanted, resource, _board])
+}
+
+deny contains reason.denial("quota.exceeded", _path(resource), why, remedy) if {
+	remedy := "use fewer replicas or another profile, or raise the quota"
+	some resource, wanted in _wanted
+	some entry in _entries(resource)
+	wanted > _free(entry)
+	why := sprintf(
+		"%d of %s on %s are wanted, %d of %d are free%s",
+		[wanted, resource, _words(entry), max([0, _free(entry)]), entry.limit, _held(entry)],
 	)
 }
 
-deny contains denial("quota.unlisted", _path(resource), msg) if {
-	some resource, wanted in _wanted
-	not _entry(resource)
-	msg := sprintf(
-		"%d of %s on %s, for which there is no quota: add the product and resource to the quota file",
-		[wanted, resource, _board],
-	)
+# A manifest that cannot be read may hold anything.
+deny contains reason.denial("quota.uncounted", _path(resource), why, remedy) if {
+	remedy := "write plain Kubernetes YAML, or add what it holds to taken and list the file under uncounted"
+	some resource, _ in _wanted
+	some entry in _entries(resource)
+	some file in entry.uncounted
+	why := sprintf("it cannot be told how much of %s the file %s holds", [resource, file])
 }
 
-deny contains denial("quota.exceeded", _path(resource), msg) if {
+warn contains reason.warning("quota.last", _path(resource), why) if {
 	some resource, wanted in _wanted
-	entry := _entry(resource)
-	entry.taken + wanted > entry.limit
-	msg := sprintf(
-		"%d of %s on %s are wanted, %d of %d are free: use fewer replicas or another profile, or raise the quota",
-		[wanted, resource, entry.product, max([0, entry.limit - entry.taken]), entry.limit],
-	)
-}
-
-warn contains warning("quota.last", _path(resource), msg) if {
-	some resource, wanted in _wanted
-	entry := _entry(resource)
-	entry.taken + wanted == entry.limit
-	msg := sprintf("nothing of %s on %s is left after this change", [resource, entry.product])
+	some entry in _entries(resource)
+	wanted == _free(entry)
+	why := sprintf("nothing of %s on %s is left after this change", [resource, _words(entry)])
 }
 
 _wanted[resource] := wanted if {
@@ -47,14 +57,20 @@ _wanted[resource] := wanted if {
 
 _board := input.candidate.product if is_string(input.candidate.product)
 
-_entry(resource) := entry if {
+_entries(resource) := [entry |
 	some entry in input.quota
-	entry.product == _board
 	entry.resource == resource
-}
+	entry.product in {_board, "*"}
+]
+
+_free(entry) := (entry.limit - entry.taken) - object.get(entry, "reserved", 0)
+
+_words(entry) := entry.product if entry.product != "*"
+
+_words(entry) := "any board" if entry.product == "*"
+
+_held(entry) := sprintf(", %d are reserved by open pull requests", [entry.reserved]) if entry.reserved > 0
+
+_held(entry) := "" if object.get(entry, "reserved", 0) <= 0
 
 _path(resource) := sprintf("candidate.workload.resources.gpus.%s", [resource])
-
-denial(id, path, msg) := {"id": id, "severity": "deny", "msg": msg, "path": path}
-
-warning(id, path, msg) := {"id": id, "severity": "warn", "msg": msg, "path": path}

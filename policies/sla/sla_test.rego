@@ -20,13 +20,24 @@ test_a_latency_at_the_bound_is_allowed if {
 	sla.deny == set() with input as fixture.but({"candidate": {"latency_interval": {"p99": {"high": 0.05}}}})
 }
 
-test_without_an_interval_the_value_is_judged if {
-	plain := json.patch(fixture.good, [{"op": "remove", "path": "/candidate/latency_interval/p99"}])
-	sla.deny == set() with input as plain
-	fixture.ids(sla.warn) == {"sla.latency-interval"} with input as plain
-	bad := object.union(plain, {"candidate": {"latency": {"p99": 0.051}}, "compared_load": null})
-	some denial in sla.deny with input as bad
-	startswith(denial.msg, "p99 is up to 51 ms, the SLO")
+test_a_latency_without_an_interval_denies if {
+	bare := json.patch(fixture.good, [{"op": "remove", "path": "/candidate/latency_interval/p99"}])
+	fixture.ids(sla.deny) == {"sla.latency-interval"} with input as bare
+	slow := json.patch(bare, [{"op": "replace", "path": "/candidate/latency/p99", "value": 0.06}])
+	fixture.ids(sla.deny) == {"sla.latency", "sla.latency-interval"} with input as slow
+}
+
+test_the_upper_end_decides_and_not_the_value if {
+	spread := {"candidate": {"latency": {"p99": 0.01}, "latency_interval": {"p99": {"value": 0.01, "high": 0.06}}}}
+	fixture.ids(sla.deny) == {"sla.latency"} with input as fixture.but(spread)
+}
+
+test_a_low_error_rate_is_shown_where_the_data_asks_for_it if {
+	unsure := fixture.but({"slo_error_rate": 0.001})
+	sla.deny == set() with input as unsure
+	fixture.ids(sla.deny) == {"sla.errors-interval"} with input as unsure with data.limits.sla.errors_shown as true
+	shown := fixture.but({"slo_error_rate": 0.002})
+	sla.deny == set() with input as shown with data.limits.sla.errors_shown as true
 }
 
 test_every_percentile_of_the_slo_has_to_be_measured if {

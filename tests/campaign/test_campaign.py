@@ -28,6 +28,15 @@ deny contains reason if some reason in data.tuner.policy.instances.deny
 
 deny contains reason if some reason in data.tuner.policy.evidence.deny
 """
+ADMISSION = """\
+package tuner.admission
+
+allow := true
+
+deny := set()
+
+packages := set()
+"""
 FORBIDDEN = """\
 package tuner.policy.instances
 
@@ -50,6 +59,7 @@ def policies(most: int) -> dict[str, str]:
     """A repository's own policies, under which ``most`` instances are too many."""
     return {
         "policies/main.rego": MAIN,
+        "policies/admission.rego": ADMISSION,
         "policies/instances.rego": FORBIDDEN,
         "policies/evidence.rego": EVIDENCE,
         "policies/data.yaml": f"most: {most}\n",

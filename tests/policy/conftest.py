@@ -11,6 +11,8 @@ from tuner.measurement.model import Interval
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.embedded import EmbeddedEngine
 from tuner.policy.model import PolicyEngine, PolicyInput, PolicySide
+from tuner.policy.point import AdmissionInput, Moment, RolloutInput, RolloutStep
+from tuner.policy.rollback import Rollback
 from tuner.policy.server import OpaServer
 
 
@@ -34,6 +36,10 @@ def side(capacity: float, hourly: float = 0.1) -> PolicySide:
     )
 
 
+MANIFEST = "configs/orientation/deployment.yaml"
+WAY_BACK = Rollback(commit="b" * 40, files={MANIFEST: f"sha256:{'c' * 64}"}, history=10)
+
+
 @pytest.fixture
 def allowed() -> PolicyInput:
     """An input that the default policies allow without a warning."""
@@ -51,6 +57,47 @@ def allowed() -> PolicyInput:
         trials=20,
         blocks=6,
         changes=("instances", "batch"),
+        files=(MANIFEST,),
+        rollback=WAY_BACK,
+        date="2026-03-02",
+    )
+
+
+@pytest.fixture
+def admitted() -> AdmissionInput:
+    """An input that the default policies admit without a warning."""
+    return AdmissionInput(
+        service="orientation",
+        labels={"team": "vision"},
+        team="vision",
+        engine="triton",
+        image=workload().image,
+        currency="USD",
+        trials=40,
+        wall_clock=3600,
+        money=0.25,
+        gpus={},
+        time=Moment(date="2026-03-02", weekday=1, hour=12.5),
+    )
+
+
+@pytest.fixture
+def planned() -> RolloutInput:
+    """A roll-out that the default policies allow without a warning."""
+    return RolloutInput(
+        service="orientation",
+        labels={"team": "vision"},
+        steps=(
+            RolloutStep(weight=10, pause=300, analyses=("latency",)),
+            RolloutStep(weight=50, pause=None),
+        ),
+        templates=("latency",),
+        surge=1,
+        gpus={},
+        deployed=workload(),
+        files=(MANIFEST,),
+        rollback=WAY_BACK,
+        date="2026-03-02",
     )
 
 
@@ -68,6 +115,15 @@ def opa_program() -> Path:
 def opa(opa_program: Path, default_bundle: PolicyBundle) -> Iterator[PolicyEngine]:
     with OpaServer(opa_program, default_bundle) as engine:
         yield engine
+
+
+@pytest.fixture(params=["embedded", pytest.param("opa", marks=pytest.mark.real)])
+def default_engine(request: pytest.FixtureRequest, default_bundle: PolicyBundle) -> PolicyEngine:
+    """Each kind of engine in turn, with the default policies."""
+    if request.param == "embedded":
+        return EmbeddedEngine(default_bundle)
+    made: PolicyEngine = request.getfixturevalue("opa")
+    return made
 
 
 EngineOf = Callable[[PolicyBundle], PolicyEngine]

@@ -20,7 +20,7 @@ def test_the_default_bundle_has_the_rules_and_data_and_no_tests() -> None:
     assert set(bundle.modules) == {
         str(file.relative_to(POLICIES)) for file in POLICIES.rglob("*.rego") if not file.stem.endswith("_test")
     }
-    assert set(json.loads(bundle.data)["packages"]) == {"change", "cost", "evidence", "image", "quota", "sla"}
+    assert set(json.loads(bundle.data)["packages"]) == {"admission", "recommendation", "rollout"}
     check_policies(bundle)
 
 

@@ -33,7 +33,7 @@ def test_the_default_policies_allow_what_is_good(
     assert verdict.allow
     assert verdict.denials == ()
     assert verdict.warnings == ()
-    assert verdict.packages == ("change", "cost", "evidence", "image", "quota", "sla")
+    assert verdict.packages == ("change", "cost", "evidence", "image", "quota", "rollback", "sla")
     assert verdict.revision == default_bundle.revision
     assert verdict.engine
 
@@ -46,10 +46,9 @@ def test_a_denial_comes_with_its_reason_and_place(
     (denial,) = verdict.denials
     assert denial.id == "sla.latency"
     assert denial.path == "candidate.latency.p99"
-    assert denial.msg == (
-        "p99 is up to 34 ms at 450.5 requests/s, the SLO is 33.6 ms: "
-        "choose a faster configuration, or raise slo.latency.p99 in the spec"
-    )
+    assert denial.reason == "p99 is up to 34 ms at 450.5 requests/s, the SLO is 33.6 ms"
+    assert denial.remedy == "choose a faster configuration, or raise slo.latency.p99 in the spec"
+    assert denial.msg == f"{denial.reason}: {denial.remedy}"
 
 
 def test_a_users_own_policies_replace_the_default_ones(engine_of: EngineOf, allowed: PolicyInput) -> None:
@@ -120,7 +119,7 @@ def test_missing_data_is_a_deny_by_every_package(
     engine_of: EngineOf, default_bundle: PolicyBundle, allowed: PolicyInput
 ) -> None:
     files = {path: text.encode() for path, text in default_bundle.modules.items()}
-    names = b"packages: [change, cost, evidence, image, quota, sla]\n"
+    names = b"packages: {recommendation: [change, cost, evidence, image, quota, rollback, sla]}\n"
     verdict = engine_of(PolicyBundle.load({**files, "data.yaml": names})).decide(allowed)
     assert not verdict.allow
     found = {denial.id for denial in verdict.denials}
@@ -132,7 +131,9 @@ def test_a_package_that_is_gone_is_a_deny(
 ) -> None:
     files = {path: text.encode() for path, text in default_bundle.modules.items() if not path.startswith("quota/")}
     verdict = engine_of(PolicyBundle.load({**files, "data.json": default_bundle.data.encode()})).decide(allowed)
-    assert [(denial.id, denial.path) for denial in verdict.denials] == [("policy.missing", "packages.quota")]
+    assert [(denial.id, denial.path) for denial in verdict.denials] == [
+        ("policy.missing", "packages.recommendation.quota")
+    ]
 
 
 @pytest.mark.parametrize("number", [1e10, 1e300, -2e9])

@@ -24,9 +24,17 @@ quotas:
 
 def test_entries_are_keyed_on_board_and_resource() -> None:
     assert parse_quota(GOOD, "policies/quota.yaml") == (
-        QuotaEntry(product="NVIDIA-A100-SXM4-40GB", resource="nvidia.com/mig-1g.10gb", limit=4),
-        QuotaEntry(product="NVIDIA-H100-80GB-HBM3", resource="nvidia.com/gpu", limit=1),
-        QuotaEntry(product="NVIDIA-H100-80GB-HBM3", resource="nvidia.com/mig-1g.10gb", limit=7, taken=2),
+        QuotaEntry(
+            product="NVIDIA-A100-SXM4-40GB", resource="nvidia.com/mig-1g.10gb", limit=4, source="policies/quota.yaml"
+        ),
+        QuotaEntry(product="NVIDIA-H100-80GB-HBM3", resource="nvidia.com/gpu", limit=1, source="policies/quota.yaml"),
+        QuotaEntry(
+            product="NVIDIA-H100-80GB-HBM3",
+            resource="nvidia.com/mig-1g.10gb",
+            limit=7,
+            taken=2,
+            source="policies/quota.yaml",
+        ),
     )
 
 

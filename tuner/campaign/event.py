@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 from tuner.experience.model import ModelFeatures
 from tuner.measurement.model import Interval
 from tuner.policy.model import PolicyInput, Verdict
+from tuner.policy.point import AdmissionInput
 from tuner.recommendation.confirm import Block
 from tuner.recommendation.model import Recommendation
 from tuner.space.assignment import Assignment
@@ -21,6 +22,7 @@ from tuner.trial.outcome import Trial
 from tuner.value import Value
 
 __all__ = [
+    "Admitted",
     "BlockFinished",
     "BlockStarted",
     "CampaignEnded",
@@ -81,6 +83,14 @@ class CampaignStarted(Value):
     trace: str = ""
     occasion: str = ""
     """The time that the spec's schedule named, where what is deployed is only measured again."""
+
+
+class Admitted(Value):
+    """What the policies said on whether the spec may run at all, with the whole document that they saw."""
+
+    kind: Literal["admitted"] = "admitted"
+    document: AdmissionInput
+    verdict: Verdict
 
 
 class StepStarted(Value):
@@ -253,6 +263,7 @@ class CampaignEnded(Value):
 
 Event = Annotated[
     CampaignStarted
+    | Admitted
     | StepStarted
     | StepFinished
     | ExperienceRecalled

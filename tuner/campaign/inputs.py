@@ -20,7 +20,8 @@ from tuner.manifest.landing import land, read_landed
 from tuner.manifest.manifest import Manifest
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.embedded import check_policies
-from tuner.policy.quota import QuotaEntry, parse_quota
+from tuner.policy.quota import QUOTA, QuotaEntry, parse_quota
+from tuner.policy.waiver import WAIVERS
 from tuner.repository.snapshot import Snapshot
 from tuner.search.objective import Goal
 from tuner.space.assignment import Assignment
@@ -115,7 +116,7 @@ def read_inputs(snapshot: Snapshot, spec_path: str, engine_named: Callable[[str]
     files = _present(snapshot, loaded, folder)
     bundle = _bundle(snapshot)
     quota = parse_quota(snapshot.read(QUOTA), QUOTA) if snapshot.entry(QUOTA) else ()
-    read = {spec_path, *manifest.texts, *([QUOTA] if quota else [])}
+    read = {spec_path, *manifest.texts, *(path for path in (QUOTA, WAIVERS) if snapshot.entry(path))}
     digests = {path: digest_of(snapshot.read(path)) for path in read} | _blobs(snapshot, files)
     return Inputs(
         loaded=loaded,

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from statistics import geometric_mean, median
 
-from tuner.campaign.changing import changes_of
+from scipy.special import betaincinv
+
+from tuner.campaign.changing import changed_files, changes_of
 from tuner.campaign.event import Judged
+from tuner.campaign.reserving import quota_now
 from tuner.campaign.session import Session
+from tuner.campaign.undoing import way_back
 from tuner.measurement.model import Interval, LoadPoint
 from tuner.policy.model import PolicyInput, PolicySide
+from tuner.policy.waiver import read_waivers
 from tuner.recommendation.confirm import BlockMeasured, result_of
 from tuner.recommendation.model import Propose, Side
 from tuner.trial.outcome import Completed
@@ -30,6 +36,7 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
     """Everything that a decision may rest on."""
     inputs, spec, comparison = session.inputs, session.inputs.spec, recommendation.comparison
     trials = session.progress.trials.values()
+    files = tuple(sorted(changed_files(inputs, comparison.candidate.assignment)))
     return PolicyInput(
         service=spec.metadata.name,
         labels=dict(spec.metadata.labels),
@@ -46,7 +53,11 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
         trials=sum(isinstance(trial.outcome, Completed) for trial in trials),
         blocks=len(comparison.order),
         changes=tuple(change.name for change in changes_of(inputs, comparison.candidate.assignment)),
-        quota=inputs.quota,
+        quota=quota_now(session, inputs.workload(comparison.candidate.assignment)),
+        files=files,
+        rollback=way_back(inputs, files),
+        waivers=read_waivers(inputs.snapshot),
+        date=f"{datetime.now(UTC):%Y-%m-%d}",
     )
 
 
@@ -60,6 +71,7 @@ def _side(session: Session, number: int, name: str, side: Side) -> PolicySide:
         latency=side.latency,
         latency_interval={key: _range([point.latency[key] for point in points]) for key in side.latency if points},
         error_rate=_error_rate(points),
+        error_rate_interval=_error_interval(points, session.inputs.spec.slo.confidence),
         cost_per_million=float(side.cost.per_million.amount) if side.cost.per_million else None,
         hourly_cost=float(side.cost.hourly.amount),
         monthly_cost=float(side.cost.monthly.amount) if side.cost.monthly else None,
@@ -84,3 +96,14 @@ def _range(values: Sequence[float]) -> Interval:
 def _error_rate(points: Sequence[LoadPoint]) -> float | None:
     scheduled = sum(point.result.scheduled for point in points)
     return sum(point.result.failures for point in points) / scheduled if scheduled else None
+
+
+def _error_interval(points: Sequence[LoadPoint], confidence: float) -> Interval | None:
+    """Clopper and Pearson's one-sided bounds: each end holds with the confidence."""
+    scheduled = sum(point.result.scheduled for point in points)
+    if not scheduled:
+        return None
+    failed = sum(point.result.failures for point in points)
+    low = float(betaincinv(failed, scheduled - failed + 1, 1 - confidence)) if failed else 0.0
+    high = float(betaincinv(failed + 1, scheduled - failed, confidence)) if failed < scheduled else 1.0
+    return Interval(value=failed / scheduled, low=low, high=high)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from tuner.campaign.event import (
+    Admitted,
     BlockFinished,
     CampaignEnded,
     CampaignStarted,
@@ -38,6 +39,8 @@ class Progress:
     """What has been finished. Trials by number; blocks, recommendations, verdicts by the candidate's trial number."""
 
     started: CampaignStarted | None = None
+    admitted: Admitted | None = None
+    """The last answer to whether the spec may run."""
     steps: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     """Seconds by finished step."""
     experience: ExperienceRecalled | None = None
@@ -59,6 +62,8 @@ class Progress:
         match event:
             case CampaignStarted():
                 return replace(self, started=event)
+            case Admitted():
+                return replace(self, admitted=event)
             case StepFinished():
                 seconds = self.steps.get(event.step, 0.0) + event.seconds
                 return replace(self, steps=_with(self.steps, event.step, seconds))

@@ -14,6 +14,7 @@ from typing import get_args
 from tuner.campaign.changing import changed_files, settings
 from tuner.campaign.event import CampaignEnded, ForgeState, ProposalIntended, PullRequestChanged
 from tuner.campaign.reporting import read_report, report_files
+from tuner.campaign.reserving import reserve_for
 from tuner.campaign.session import Session
 from tuner.ledger.head import sign_head
 from tuner.ledger.record import Record
@@ -32,11 +33,16 @@ _OPEN = (Outcome.OPENED, Outcome.UPDATED, Outcome.UNCHANGED)
 def end_campaign(session: Session) -> None:
     """Propose the accepted candidate, if there is one, and record how the campaign ended.
 
-    Killed anywhere and called again, it ends with exactly one pull request. Errors as ``propose``.
+    The slices that it takes are reserved first: the last one may be gone since the policies looked. Killed anywhere and
+    called again, it ends with exactly one pull request. Errors as ``propose``.
     """
     accepted = session.progress.accepted
     if accepted is None:
         session.journal.record(_without_proposal(session))
+        return
+    workload = session.progress.judged[accepted].document.candidate.workload
+    if not session.progress.carried and (reason := reserve_for(session, workload)):
+        session.journal.record(CampaignEnded(result="denied", reason=reason))
         return
     proposed = _propose(session, session.progress.trials[accepted].assignment)
     result = "proposed" if proposed.outcome in _OPEN else "not-proposed"

@@ -8,11 +8,15 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tuner.policy.document import policy_document
-from tuner.policy.model import Denial, PolicyInput, Verdict
+from tuner.policy.model import Denial, PolicyDocument, PolicyInput, Verdict
+from tuner.policy.point import AdmissionInput
 
-__all__ = ["FAULT", "NoDecisionError", "decide"]
+__all__ = ["ENTRIES", "FAULT", "NoDecisionError", "decide", "point_of"]
 
 FAULT = "policy.engine"
+_MEND = "mend the policies or the policy engine, then run it again"
+ENTRIES = {"admission": "tuner.admission", "recommendation": "tuner.main", "rollout": "tuner.rollout"}
+"""The package that decides, by decision point."""
 
 
 class NoDecisionError(Exception):
@@ -20,7 +24,7 @@ class NoDecisionError(Exception):
 
 
 class _Answer(BaseModel):
-    """The document ``data.tuner.main``."""
+    """The document of a decision point's package, such as ``data.tuner.main``."""
 
     model_config = ConfigDict(strict=True)
 
@@ -30,10 +34,17 @@ class _Answer(BaseModel):
     packages: list[str]
 
 
-def decide(given: PolicyInput, ask: Callable[[dict[str, Any]], object], engine: str, revision: str) -> Verdict:
-    """The verdict on an input, by asking an engine for ``data.tuner.main``. Nothing that ``ask`` raises gets out."""
+def point_of(given: PolicyDocument) -> str:
+    """The decision point that a document belongs to."""
+    if isinstance(given, PolicyInput):
+        return "recommendation"
+    return "admission" if isinstance(given, AdmissionInput) else "rollout"
+
+
+def decide(given: PolicyDocument, ask: Callable[[str, dict[str, Any]], object], engine: str, revision: str) -> Verdict:
+    """The verdict on an input, by asking an engine for its point's package. Nothing that ``ask`` raises gets out."""
     try:
-        answer = _Answer.model_validate(ask(policy_document(given)))
+        answer = _Answer.model_validate(ask(ENTRIES[point_of(given)], policy_document(given)))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the answer"
@@ -77,7 +88,7 @@ def _fault(reason: str, engine: str, revision: str) -> Verdict:
 
 
 def _denial(reason: str) -> Denial:
-    return Denial(id=FAULT, severity="deny", msg=reason)
+    return Denial(id=FAULT, severity="deny", msg=reason, path="policies", reason=reason, remedy=_MEND)
 
 
 def _sorted(denials: list[Denial]) -> tuple[Denial, ...]:

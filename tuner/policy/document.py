@@ -10,7 +10,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from tuner.engine.workload import Workload
-from tuner.policy.model import PolicyInput, PolicySide
+from tuner.policy.model import PolicyDocument, PolicyInput, PolicySide
+from tuner.policy.waiver import days_left
 
 __all__ = ["policy_document"]
 
@@ -19,21 +20,29 @@ _LARGEST_WHOLE = 2**53
 _STEP = Decimal("0.000001")
 
 
-def policy_document(given: PolicyInput) -> dict[str, Any]:
-    """The input as plain JSON, with ``fleet`` on each side and in all ``relative``: candidate over what is there.
+def policy_document(given: PolicyDocument) -> dict[str, Any]:
+    """The input as plain JSON, with the days that each waiver still counts.
 
+    A recommendation has ``fleet`` on each side and in all ``relative``: candidate over what is there.
     ``fleet`` is all replicas together, at the lower end of the candidate's capacity. A ratio is null where one of its
     sides is unknown or the lower one is zero. ValueError for a number that the engines would not agree on (a fraction
     above 1e9, a whole number above 2**53).
     """
     document = given.model_dump(mode="json")
+    for waiver, entry in zip(given.waivers, document["waivers"], strict=True):
+        entry["days"] = days_left(waiver, given.date)
+    if isinstance(given, PolicyInput):
+        _compare(given, document)
+    exact: dict[str, Any] = _exact(document)
+    return exact
+
+
+def _compare(given: PolicyInput, document: dict[str, Any]) -> None:
     deployed = given.deployed or given.baseline.workload
     document["deployed"] = deployed.model_dump(mode="json")
     document["baseline"]["fleet"] = _fleet(given.baseline, given.baseline.capacity.value)
     document["candidate"]["fleet"] = _fleet(given.candidate, given.candidate.capacity.low)
     document["relative"] = _relative(given, deployed)
-    exact: dict[str, Any] = _exact(document)
-    return exact
 
 
 def _fleet(side: PolicySide, capacity: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from regorus.regorus import Engine
 from tuner.errors import Problem, UserError
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.decision import NoDecisionError, decide
-from tuner.policy.model import PolicyInput, Verdict
+from tuner.policy.model import PolicyDocument, Verdict
 
 __all__ = ["EmbeddedEngine", "check_policies"]
 
@@ -27,21 +27,21 @@ class EmbeddedEngine:
         self.name = f"regorus {version('gordon-to-regorus')}"
         self.bundle = bundle
 
-    def decide(self, document: PolicyInput) -> Verdict:
-        """Judge one document by every package."""
+    def decide(self, document: PolicyDocument) -> Verdict:
+        """Judge one document by every package of its decision point."""
         return decide(document, self._ask, self.name, self.bundle.revision)
 
-    def _ask(self, document: dict[str, Any]) -> object:
+    def _ask(self, entry: str, document: dict[str, Any]) -> object:
         try:
             engine = _loaded(self.bundle)  # anew: an engine belongs to the thread that made it
             engine.set_input_json(json.dumps(document, allow_nan=False))
-            answer = json.loads(engine.eval_query_as_json("data.tuner.main"))
+            answer = json.loads(engine.eval_query_as_json(f"data.{entry}"))
         except RuntimeError as error:
             problem = _problem(error)
             raise NoDecisionError(f"the policies cannot be evaluated: {problem}") from error
         results = answer.get("result") or []
         if not results:
-            raise NoDecisionError("the policies have no package tuner.main, so nothing is allowed")
+            raise NoDecisionError(f"the policies have no package {entry}, so nothing is allowed")
         return results[0]["expressions"][0]["value"]
 
 

@@ -8,10 +8,13 @@ from pydantic import Field
 
 from tuner.engine.workload import Workload
 from tuner.measurement.model import Interval
+from tuner.policy.point import AdmissionInput, RolloutInput
 from tuner.policy.quota import QuotaEntry
+from tuner.policy.rollback import Rollback
+from tuner.policy.waiver import Waiver
 from tuner.value import Value
 
-__all__ = ["Denial", "PolicyEngine", "PolicyInput", "PolicySide", "Verdict"]
+__all__ = ["Denial", "PolicyDocument", "PolicyEngine", "PolicyInput", "PolicySide", "Verdict"]
 
 
 class PolicySide(Value):
@@ -27,6 +30,8 @@ class PolicySide(Value):
     """The same with its interval, where the confirmation has one; policies judge its upper end."""
     error_rate: float | None = None
     """Share of the requests that failed at that load; ``None`` where it was not counted."""
+    error_rate_interval: Interval | None = None
+    """The same with its interval (Clopper-Pearson)."""
     cost_per_million: float | None
     hourly_cost: float
     """Of one replica."""
@@ -63,6 +68,18 @@ class PolicyInput(Value):
     """Names of the parameters that the change sets to another value."""
     quota: tuple[QuotaEntry, ...] = ()
     """The repository's quota of GPUs and MIG slices; empty where it has none."""
+    files: tuple[str, ...] = ()
+    """Paths that the change touches."""
+    rollback: Rollback | None = None
+    """How the change is undone."""
+    waivers: tuple[Waiver, ...] = ()
+    """Exceptions that stand on the protected branch, of every service."""
+    date: str = ""
+    """The day of the decision in UTC, ``YYYY-MM-DD``; without one no waiver counts."""
+
+
+PolicyDocument = PolicyInput | AdmissionInput | RolloutInput
+"""What may be judged: each kind of document belongs to one decision point."""
 
 
 class Denial(Value):
@@ -71,8 +88,13 @@ class Denial(Value):
     id: str = Field(min_length=1)
     severity: Literal["deny", "warn"]
     msg: str = Field(min_length=1)
+    """All of it in one sentence."""
     path: str = ""
     """Where in the input the reason lies, dotted."""
+    reason: str = ""
+    """What stands against it."""
+    remedy: str = ""
+    """What would make it pass."""
 
 
 class Verdict(Value):
@@ -87,6 +109,8 @@ class Verdict(Value):
     """Digest of the policies and their data."""
     packages: tuple[str, ...] = ()
     """Names of the policy packages that were asked."""
+    decision_id: str = ""
+    """The decision in the log of an OPA server; empty where another engine decided."""
 
 
 class PolicyEngine(Protocol):
@@ -94,6 +118,6 @@ class PolicyEngine(Protocol):
 
     name: str
 
-    def decide(self, document: PolicyInput) -> Verdict:
-        """Judge one document by every package."""
+    def decide(self, document: PolicyDocument) -> Verdict:
+        """Judge one document by every package of its decision point."""
         ...

@@ -11,7 +11,7 @@ from opa_client.opa import OpaClient
 
 from tuner.errors import UserError
 from tuner.policy.decision import NoDecisionError, decide
-from tuner.policy.model import PolicyInput, Verdict
+from tuner.policy.model import PolicyDocument, Verdict
 
 __all__ = ["OpaEngine"]
 
@@ -57,16 +57,16 @@ class OpaEngine:
         except ConnectionsError:
             return False
 
-    def decide(self, document: PolicyInput) -> Verdict:
-        """Judge one document by every package."""
+    def decide(self, document: PolicyDocument) -> Verdict:
+        """Judge one document by every package of its decision point."""
         return decide(document, self._ask, self.name, self.revision)
 
-    def _ask(self, document: dict[str, Any]) -> object:
+    def _ask(self, entry: str, document: dict[str, Any]) -> object:
         # An error inside a built-in function is an error of the decision, as it is in the embedded engine: without
         # this OPA takes it for "undefined", and a rule that should deny would be silent.
         options = {"provenance": "true", "strict-builtin-errors": "true"}
         try:
-            answer = self._client.query_rule(document, "tuner.main", query_params=options)
+            answer = self._client.query_rule(document, entry, query_params=options)
         except requests.Timeout as error:
             raise NoDecisionError("the OPA server did not answer in time") from error
         except requests.HTTPError as error:
@@ -79,7 +79,7 @@ class OpaEngine:
             raise NoDecisionError("the OPA server did not answer with an object")
         self._check_revision(answer)
         if "result" not in answer:
-            raise NoDecisionError("the policies have no package tuner.main, so nothing is allowed")
+            raise NoDecisionError(f"the policies have no package {entry}, so nothing is allowed")
         return answer["result"]
 
     def _check_revision(self, answer: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import posixpath
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +91,15 @@ class Snapshot:
         """Paths below a folder that ``files`` leaves out: links, submodules, names that are refused."""
         readable = set(self.files(folder))
         return tuple(entry.path for entry in self._below(folder, limit=_LISTING) if entry.path not in readable)
+
+    def holding(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Paths of the plain files that hold one of these texts, sorted; files of every kind count as text."""
+        words = [part for text in texts for part in ("-e", text)]
+        options = ("--files-with-matches", "--text", "--fixed-strings", "-z", "--full-name")
+        answer = self.git.run("grep", *options, *words, self.sha, accept=(0, 1))
+        prefix = f"{self.sha}:".encode()
+        found = (os.fsdecode(line.removeprefix(prefix)) for line in answer.stdout.split(b"\0") if line)
+        return tuple(sorted(path for path in found if _is_named_well(path)))
 
     def export(self, path: str, to: Path, *, largest: int = 4096 * _MEBIBYTE, most: int = 10_000) -> tuple[str, ...]:
         """Write the files below a folder, or one file, into the new or empty folder ``to``, mode 0644; their names.
