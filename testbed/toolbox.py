@@ -51,8 +51,6 @@ class Tool:
 
 
 TOOLS: Mapping[str, Tool] = {
-    "conftest": Tool("conftest", "github.com/open-policy-agent/conftest"),
-    "cosign": Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "gitea": Tool("gitea", "code.gitea.io/gitea", cgo=True, tags=("sqlite", "sqlite_unlock_notify")),
     "conftest": Tool("conftest", "github.com/open-policy-agent/conftest"),
     "cosign": Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
