@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydantic import Field
 from tuner.replay.advice import Adviser
 from tuner.replay.recording import Noise, Recording
 from tuner.replay.run import Step, best_measured, replay
-from tuner.replay.strategy import Strategy
+from tuner.replay.strategy import Strategy, strategy_named
 from tuner.space.assignment import Assignment
 from tuner.value import Value
 
@@ -23,8 +24,9 @@ SHARES = {"5": 0.95, "1": 0.99, "0": 1.0}
 REGRET = (5, 10, 20)
 FEWEST = 20
 """Trials that every run has, so that regrets and recommendations are known; then it ends at the optimum."""
-AFTER = 10
-"""Trials after which the model's predictions are judged."""
+AFTER, SPREAD = 10, 20
+"""Trials of the search after which the model's predictions are judged, and evenly spread ones after which they are
+judged as those of a predictor, which nobody would teach with what a search prefers."""
 MARGIN = 0.9
 """A recommendation is compared with the best configuration at this share of the limit."""
 _EXACT = 1e-9
@@ -47,7 +49,9 @@ class Row(Value):
     of the first ten did not even run; ``ask_ms`` is the median time of
     a proposal. ``none_after`` is after how many trials the method said that nothing holds the limits. ``coverage`` is
     the share of all cells in the 90 % intervals, ``accuracy`` one minus the mean error of the predicted merit (which is
-    that of the throughput, as the cost is known).
+    that of the throughput, as the cost is known), ``accuracy_within`` that over the cells that hold the limits, and
+    ``accuracy_spread`` that over the other cells after evenly spread trials. ``secure``: some cell holds the limits
+    with the margin that recommendations are compared at.
     """
 
     table: str
@@ -68,6 +72,9 @@ class Row(Value):
     none_after: int | None = None
     coverage: float | None = Field(None, ge=0, le=1)
     accuracy: float | None = None
+    accuracy_within: float | None = None
+    accuracy_spread: float | None = None
+    secure: bool = False
 
 
 def scored(about: dict[str, Any], recording: Recording, strategy: Strategy, adviser: Adviser | None, most: int) -> Row:
@@ -83,7 +90,7 @@ def scored(about: dict[str, Any], recording: Recording, strategy: Strategy, advi
         if step.number >= most or (reached and step.number >= FEWEST):
             break
     asked = [step.ask_ms for step in steps]
-    coverage, accuracy = (None, None) if adviser is None else _judged(recording, adviser, steps[:AFTER])
+    judged = {} if adviser is None else _judged(recording, adviser, steps[:AFTER], Noise(about["noise"], about["seed"]))
     return Row(
         **about,
         trials_to={
@@ -99,8 +106,8 @@ def scored(about: dict[str, Any], recording: Recording, strategy: Strategy, advi
         solvable=best is not None,
         recommended=_recommendation(recording, adviser, steps[:FEWEST]),
         none_after=none_after,
-        coverage=coverage,
-        accuracy=accuracy,
+        secure=_best_within(recording, MARGIN) is not None,
+        **judged,
     )
 
 
@@ -141,9 +148,28 @@ def _best_within(recording: Recording, margin: float) -> float | None:
     return max(found, default=None)
 
 
-def _judged(recording: Recording, adviser: Adviser, steps: Sequence[Step]) -> tuple[float, float]:
-    """Coverage and accuracy of the model's predictions over every cell."""
+def _judged(recording: Recording, adviser: Adviser, steps: Sequence[Step], noise: Noise) -> dict[str, float | None]:
+    """How good the model's predictions are: after these trials of the search, and after evenly spread ones."""
     cells = list(recording.cells)
+    inside, errors = _errors(recording, adviser, steps, cells)
+    within = [error for error, cell in zip(errors, cells, strict=True) if recording.worth(cell) is not None]
+    spread = list(
+        islice(replay(recording, strategy_named("qmc", recording, seed=noise.seed, trials=SPREAD), noise), SPREAD)
+    )
+    seen = {step.assignment for step in spread}
+    others = [cell for cell in cells if cell not in seen]
+    return {
+        "coverage": statistics.fmean(inside),
+        "accuracy": 1 - statistics.fmean(errors),
+        "accuracy_within": 1 - statistics.fmean(within) if within else None,
+        "accuracy_spread": 1 - statistics.fmean(_errors(recording, adviser, spread, others)[1]) if others else None,
+    }
+
+
+def _errors(
+    recording: Recording, adviser: Adviser, steps: Sequence[Step], cells: Sequence[Assignment]
+) -> tuple[list[bool], list[float]]:
+    """By metric and cell whether the truth lies in the interval, and by cell the relative error of the merit."""
     weights = recording.aim.objectives[0].weights
     inside: list[bool] = []
     errors: list[float] = []
@@ -152,4 +178,4 @@ def _judged(recording: Recording, adviser: Adviser, steps: Sequence[Step]) -> tu
         inside += [expected.low <= truth[name] <= expected.high for name, expected in prediction.metrics.items()]
         logs = sum(weight * np.log(prediction.metrics[name].value / truth[name]) for name, weight in weights.items())
         errors.append(abs(float(np.expm1(logs))))
-    return sum(inside) / len(inside), 1 - statistics.fmean(errors)
+    return inside, errors
