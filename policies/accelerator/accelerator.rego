@@ -30,31 +30,30 @@ deny contains reason.denial("accelerator.count", _path(resource), why, _narrow) 
 	is_object(_limits)
 	some resource, wanted in _wanted
 	wanted > _limits.resources[resource]
-	why := sprintf(
-		"up to %d of %s at once, %s are allowed",
-		[wanted, resource, text.number(_limits.resources[resource])],
-	)
+	allowed := text.number(_limits.resources[resource])
+	why := sprintf("up to %d of %s at once, %s are allowed", [wanted, resource, allowed])
 }
 
-deny contains reason.denial("accelerator.product", "products", why, remedy) if {
+deny contains reason.denial("accelerator.product", "products", why, _bind) if {
 	is_object(_limits)
 	is_array(_limits.products)
 	count(_wanted) > 0
-	some product in input.products
-	not product in _limits.products
-	why := sprintf("the board %s may not be used by campaigns", [_named(product)])
-	remedy := "bind the pods to a listed one by the node label nvidia.com/gpu.product"
+	some board in input.products
+	not board in _limits.products
+	why := sprintf("the board %s may not be used by campaigns", [_named(board)])
 }
 
 _narrow := "narrow the parameter that asks for them"
+
+_bind := "bind the pods to a listed one by the node label nvidia.com/gpu.product"
 
 _wanted[resource] := wanted if {
 	some resource, wanted in input.gpus
 	wanted > 0
 }
 
-_named(product) := product if product != ""
+_named(board) := board if board != ""
 
-_named(product) := "is not known, it" if product == ""
+_named("") := "that is not known"
 
 _path(resource) := sprintf("gpus.%s", [resource])

@@ -107,6 +107,7 @@ def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes
     chain = b"".join(record.line() for record in session.journal.records[: intent.seq])
     signed = sign_head(chain, session.parts.key, time=moment)
     audit = {str(path): raw for path, raw in target.audit.content(chain, signed).items()}
+    audit |= policy_files(target, session.progress)
     return Proposal(
         spec_path=target.spec_path,
         branch=branch_name(target.spec_path),
