@@ -13,6 +13,7 @@ from typing import get_args
 
 from tuner.campaign.changing import changed_files, settings
 from tuner.campaign.event import CampaignEnded, ForgeState, ProposalIntended, PullRequestChanged
+from tuner.campaign.evidence import policy_files
 from tuner.campaign.reporting import read_report, report_files
 from tuner.campaign.reserving import reserve_for
 from tuner.campaign.session import Session
