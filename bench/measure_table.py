@@ -41,6 +41,7 @@ SERVICES: Mapping[str, Callable[[Path], None]] = {
 CODE = ("bench/measure_table.py", "bench/table_rows.py", "bench/tables/*.tuning.yaml", *result.MEASURED, "configs")
 """What a table depends on."""
 _GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0"}
+_GRACE = 30.0
 _OVER = b'"kind":"search-ended"'
 
 
@@ -129,12 +130,21 @@ def _search(place: Path, service: str, home: Path) -> None:
                 time.sleep(1)
                 if _searched(place):
                     process.send_signal(signal.SIGINT)
-                    process.wait()
+                    _await(process)
             except KeyboardInterrupt:
-                process.wait()  # it got the signal too: it stops its servers
+                _await(process)  # it got the signal too: it stops its servers
                 raise
     if not _searched(place):
         raise PermanentError(f"the campaign ended with {process.returncode} before its search was over")
+
+
+def _await(process: subprocess.Popen[bytes]) -> None:
+    """Wait for its end; a process that was started in the background may ignore the signal that asked for it."""
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
 
 
 def _searched(place: Path) -> bool:
