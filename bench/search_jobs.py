@@ -38,9 +38,12 @@ __all__ = ["METHODS", "OURS", "Job", "Setting", "measured"]
 OURS = ("tuner+prior", "tuner")
 METHODS = (*OURS, "tpe", "random", "nsga2", *PEERS)
 _ROOT = Path(__file__).resolve().parent.parent
-_SHARED = ("tuner/replay", "tuner/search/encoding.py", "tuner/search/pool.py", "bench/search_runs.py")
+_REPLAY = tuple(
+    f"tuner/replay/{name}.py" for name in ("descriptor", "expression", "recording", "run", "strategy", "table")
+)
+_SHARED = (*_REPLAY, "tuner/search/encoding.py", "tuner/search/pool.py", "bench/search_runs.py")
 _CODE = {
-    "ours": (*_SHARED, "tuner/search", "tuner/experience"),
+    "ours": (*_SHARED, "tuner/replay", "tuner/search", "tuner/experience"),
     "optuna": (*_SHARED, "tuner/search/sampler.py", "tuner/search/design.py"),
     "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(ENVIRONMENT.lock.relative_to(_ROOT))),
 }
@@ -161,7 +164,7 @@ def _run(setting: Setting, job: Job) -> list[Row]:
     """In a process of the pool: the job's runs."""
     recording = _recording(setting, job.model)
     adviser = _adviser(setting, job.model, job.method) if job.method in OURS else None
-    rows = []
+    rows: list[Row] = []
     for seed in job.seeds:
         about = {
             "table": setting.table.stem,
@@ -171,6 +174,9 @@ def _run(setting: Setting, job: Job) -> list[Row]:
             "noise": job.noise,
             "method": job.method,
         }
+        if rows and adviser is not None and job.noise == 0:
+            rows.append(rows[0].model_copy(update={"seed": seed}))  # nothing in it is random
+            continue
         strategy = _strategy(setting, job, seed)
         rows.append(scored(about, recording, strategy, adviser, setting.most))
     return rows
