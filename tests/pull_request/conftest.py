@@ -10,6 +10,7 @@ import pytest
 
 from testbed.gitea import gitea_server
 from tests.pull_request.gitea_host import Town
+from tests.pull_request.github_host import github_host
 from tests.pull_request.hosting import ADA, BRANCH, FILES, MANIFEST, SPEC, Clock, Hosted, new_bare, plain_git
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.proposal import Proposal, change_digest
@@ -42,7 +43,8 @@ EMBEDDED: dict[str, Callable[[Path], Hosted]] = {
     "embedded-work-tree": _embedded_work_tree,
     "embedded-clone": _embedded_clone,
 }
-HOSTS = [*EMBEDDED, pytest.param("gitea", marks=pytest.mark.real)]
+FAKES = {"github": github_host}
+HOSTS = [*EMBEDDED, *FAKES, pytest.param("gitea", marks=pytest.mark.real)]
 
 
 @pytest.fixture(scope="session")
@@ -53,12 +55,17 @@ def town() -> Iterator[Town]:
 
 
 @pytest.fixture(params=HOSTS)
-def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Hosted:
+def hosted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Hosted]:
     """Every implementation of ``Forge`` in turn; a new one is added to ``HOSTS``."""
     if request.param in EMBEDDED:
-        return EMBEDDED[request.param](tmp_path)
+        yield EMBEDDED[request.param](tmp_path)
+        return
+    if request.param in FAKES:
+        with FAKES[request.param](tmp_path) as made:
+            yield made
+        return
     town: Town = request.getfixturevalue("town")
-    return town.host(tmp_path)
+    yield town.host(tmp_path)
 
 
 @pytest.fixture
