@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -57,8 +57,9 @@ class ProcessRunner:
         ]
         try:
             logs.mkdir(parents=True, exist_ok=True)
-            with (logs / f"{job.id}.log").open("ab") as log:
-                out = (logs / f"{job.id}.json").open("w+b")
+            with ExitStack() as opened:
+                log = opened.enter_context((logs / f"{job.id}.log").open("ab"))
+                out = opened.enter_context((logs / f"{job.id}.json").open("w+b"))
                 child = subprocess.Popen(
                     command,
                     stdin=subprocess.PIPE,
@@ -67,6 +68,8 @@ class ProcessRunner:
                     env=self._environment(job),
                     start_new_session=True,
                 )
+                opened.pop_all()
+                log.close()
         except OSError as error:
             raise PermanentError(f"the campaign cannot be started: {error.strerror or error}") from error
         os.set_blocking(child.stdin.fileno(), False)  # type: ignore[union-attr]

@@ -50,10 +50,10 @@ class Queue:
         with self.database.lead(self._name, self._fence) as connection:
             yield connection
 
-    def recover(self) -> int:
-        """Queue again what an earlier leader left running; how many those were."""
+    def recover(self, running: Collection[Job] = ()) -> int:
+        """Queue again what is said to run and is not among ``running``: an earlier leader left it; how many."""
         with self.transaction() as connection:
-            left = (campaigns.c.state == State.RUNNING) & (campaigns.c.fence < self._fence)
+            left = _running() & campaigns.c.id.not_in([job.id for job in running])
             return connection.execute(update(campaigns).where(left).values(state=State.QUEUED)).rowcount
 
     def claim(

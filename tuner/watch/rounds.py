@@ -130,14 +130,17 @@ class Rounds:
         """One look, in the pool. What goes wrong is told once, and tried again later."""
         began = time.perf_counter()
         delay = 0.0
+        outcome = "failed"
         try:
             outcome = self._seen(one)
             one.failures = 0
         except TunerError as error:
-            outcome = "failed"
             delay = getattr(error, "delay", 0.0)
             one.failures += 1
             self._failed(one, error)
+        except Exception:  # noqa: BLE001 - a defect that one repository shows must not end the watch, nor be silent
+            one.failures += 1
+            _log.exception("a look failed unexpectedly", repository=one.watched.name)
         self.metrics.looks.labels(outcome).inc()
         self.metrics.look_seconds.observe(time.perf_counter() - began)
         self.metrics.failures.labels(one.watched.name).set(one.failures)

@@ -79,7 +79,12 @@ class WebServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        self._server.pull_trigger()
+        self._server.trigger.pull_trigger(self._close)
         self._thread.join(5.0)
         self._server.task_dispatcher.shutdown(timeout=1)
+
+    def _close(self) -> None:
+        """In the server's own thread, as its loop demands."""
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.close()

@@ -115,7 +115,7 @@ class Service:
         rounds = Rounds(self.wiring.configuration, self.wiring.open_mirror, queue, self.bell, self.metrics)
         self.metrics.leader.set(1)
         try:
-            queue.recover()
+            queue.recover(self._crew.jobs)
             rounds.begin()
             self._read_wanted()
             self._turns(term, queue, rounds)

@@ -52,7 +52,7 @@ def concerned(body: bytes, watched: Sequence[Watched]) -> tuple[str, ...]:
         raise MalformedError("the body is not a JSON object")
     told = [each for each in (payload.get("repository"), payload.get("project")) if isinstance(each, dict)]
     places = {_place(each[key]) for each in told for key in _ADDRESSES if isinstance(each.get(key), str)} - {None}
-    names = {each[key].lower() for each in told for key in _NAMES if isinstance(each.get(key), str)}
+    names = {each[key].lower() for each in told for key in _NAMES if isinstance(each.get(key), str)} - {""}
     return tuple(
         one.name
         for one in watched
