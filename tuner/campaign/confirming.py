@@ -6,17 +6,19 @@ its share of the error that the spec allows.
 
 from __future__ import annotations
 
-from tuner.campaign.event import BlockFinished, BlockStarted, Judged, Recommended
+from tuner.campaign.event import BandsRecommended, BlockFinished, BlockStarted, Judged, Recommended
 from tuner.campaign.judging import judge
 from tuner.campaign.machine import watch_machine
 from tuner.campaign.measuring import measure_server
 from tuner.campaign.searching import open_search
 from tuner.campaign.session import Session, capacity_of
 from tuner.policy.model import Verdict
+from tuner.recommendation.bands import Band, bands_of
 from tuner.recommendation.confirm import Block, Confirmation, Contender, result_of, shared_confidence
 from tuner.recommendation.decide import keep_without_candidate, out_of_time, recommend
 from tuner.recommendation.model import KeepBaseline, Propose, Recommendation
 from tuner.recommendation.rank import Ranking, rank
+from tuner.search.record import Entry
 from tuner.space.assignment import Assignment
 from tuner.trial.outcome import Trial
 from tuner.trial.run import Candidate, run_trial
@@ -31,7 +33,27 @@ _NUMBERS = 1000
 
 
 def confirm_candidates(session: Session) -> None:
-    """Confirm and judge candidates, best first, until one is allowed, one is no better, or time or candidates end."""
+    """Confirm and judge candidates, best first, until one is allowed, one is no better, or time or candidates end.
+
+    With bands these are the candidates of today's band, and the winners of all bands are recorded at the end.
+    """
+    _confirm(session)
+    if session.inputs.goal.bands is not None and not session.progress.bands:
+        session.journal.record(BandsRecommended(bands=_bands(session)))
+
+
+def _bands(session: Session) -> tuple[Band, ...]:
+    """The winner of each band, with what the confirmation showed of it; a function of the ledger."""
+    progress = session.progress
+    shown = {
+        progress.trials[number].workload: isinstance(recommendation, Propose)
+        for number, recommendation in progress.recommended.items()
+        if recommendation.comparison is not None
+    }
+    return bands_of(session.inputs.goal, _history(session), session.started.baseline_workload, shown)
+
+
+def _confirm(session: Session) -> None:
     ranking = _ranking(session)
     if not ranking.candidates and not session.progress.recommended:
         baseline = session.baseline_trial.number
@@ -48,10 +70,14 @@ def confirm_candidates(session: Session) -> None:
 
 def _ranking(session: Session) -> Ranking:
     """Trials that measured better than the baseline, best first; a function of the ledger."""
+    return rank(session.inputs.goal, _history(session), session.started.baseline_workload)
+
+
+def _history(session: Session) -> tuple[Entry, ...]:
     if session.history is None:
         with open_search(session) as search:
             session.history = search.history()
-    return rank(session.inputs.goal, session.history, session.started.baseline_workload)
+    return session.history
 
 
 def _recommended(session: Session, number: int) -> Recommendation:

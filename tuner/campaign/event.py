@@ -14,6 +14,7 @@ from tuner.experience.model import ModelFeatures
 from tuner.measurement.model import Interval
 from tuner.policy.model import PolicyInput, Verdict
 from tuner.policy.point import AdmissionInput
+from tuner.recommendation.bands import Band
 from tuner.recommendation.confirm import Block
 from tuner.recommendation.model import Recommendation
 from tuner.space.assignment import Assignment
@@ -23,6 +24,7 @@ from tuner.value import Value
 
 __all__ = [
     "Admitted",
+    "BandsRecommended",
     "BlockFinished",
     "BlockStarted",
     "CampaignEnded",
@@ -222,6 +224,13 @@ class Recommended(Value):
     recommendation: Recommendation
 
 
+class BandsRecommended(Value):
+    """What the search says of each band of arrival rates, and which of it the confirmation showed; once at its end."""
+
+    kind: Literal["bands-recommended"] = "bands-recommended"
+    bands: tuple[Band, ...]
+
+
 class Judged(Value):
     """The policies' verdict on one candidate, with the whole document that they saw."""
 
@@ -275,6 +284,7 @@ Event = Annotated[
     | BlockFinished
     | Remeasured
     | Recommended
+    | BandsRecommended
     | Judged
     | ProposalIntended
     | PullRequestChanged

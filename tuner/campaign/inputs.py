@@ -34,7 +34,6 @@ from tuner.value import digest_of
 __all__ = ["POLICIES", "QUOTA", "Inputs", "inside", "read_inputs"]
 
 POLICIES = "policies"
-QUOTA = "policies/quota.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def read_inputs(snapshot: Snapshot, spec_path: str, engine_named: Callable[[str]
         manifest_path=manifest_path,
         deployed=deployed,
         baseline=_baseline(spec, space, deployed),
-        goal=Goal(spec.objective, spec.slo, spec.prices),
+        goal=Goal(spec.objective, spec.slo, spec.prices, expected=spec.load.expected, counts=space.replicas),
         bundle=bundle,
         quota=quota,
         digests=dict(sorted(digests.items())),

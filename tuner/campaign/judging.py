@@ -8,7 +8,7 @@ from statistics import geometric_mean, median
 
 from scipy.special import betaincinv
 
-from tuner.campaign.changing import changed_files, changes_of
+from tuner.campaign.changing import changed_files, changes_of, fleet_of, fleet_workload
 from tuner.campaign.event import Judged
 from tuner.campaign.reserving import quota_now
 from tuner.campaign.session import Session
@@ -36,7 +36,8 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
     """Everything that a decision may rest on."""
     inputs, spec, comparison = session.inputs, session.inputs.spec, recommendation.comparison
     trials = session.progress.trials.values()
-    files = tuple(sorted(changed_files(inputs, comparison.candidate.assignment)))
+    fleet = fleet_of(inputs, recommendation)
+    files = tuple(sorted(changed_files(inputs, comparison.candidate.assignment, fleet)))
     return PolicyInput(
         service=spec.metadata.name,
         labels=dict(spec.metadata.labels),
@@ -44,7 +45,7 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
         slo_error_rate=spec.slo.error_rate,
         currency=spec.prices.currency,
         baseline=_side(session, number, "baseline", comparison.baseline),
-        candidate=_side(session, number, "candidate", comparison.candidate),
+        candidate=_side(session, number, "candidate", comparison.candidate, fleet),
         deployed=inputs.manifest.workload,
         compared_load=session.comparison_rate(number),
         expected_load=spec.load.expected,
@@ -52,7 +53,7 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
         confidence=comparison.confidence,
         trials=sum(isinstance(trial.outcome, Completed) for trial in trials),
         blocks=len(comparison.order),
-        changes=tuple(change.name for change in changes_of(inputs, comparison.candidate.assignment)),
+        changes=tuple(change.name for change in changes_of(inputs, comparison.candidate.assignment, fleet)),
         quota=quota_now(session, inputs.workload(comparison.candidate.assignment)),
         files=files,
         rollback=way_back(inputs, files),
@@ -61,12 +62,12 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
     )
 
 
-def _side(session: Session, number: int, name: str, side: Side) -> PolicySide:
-    workload = session.inputs.workload(side.assignment)
+def _side(session: Session, number: int, name: str, side: Side, replicas: int | None = None) -> PolicySide:
+    workload = fleet_workload(session.inputs, side.assignment, replicas)
     points = _points(session, number, name)
     return PolicySide(
         workload=workload,
-        workload_digest=workload.digest,
+        workload_digest=side.workload,
         capacity=Interval(value=geometric_mean(side.capacities), low=min(side.capacities), high=max(side.capacities)),
         latency=side.latency,
         latency_interval={key: _range([point.latency[key] for point in points]) for key in side.latency if points},

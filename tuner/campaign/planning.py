@@ -63,7 +63,7 @@ def make_plan(inputs: Inputs) -> Plan:
     return Plan(
         service=spec.metadata.name,
         space=size,
-        goal=spec.objective.goal,
+        goal=_goal(spec),
         slo=", ".join(f"{name} ≤ {bound * 1000:g} ms" for name, bound in spec.slo.latency.items()),
         parameters=_parameters(inputs),
         trials=trials,
@@ -81,6 +81,13 @@ def make_plan(inputs: Inputs) -> Plan:
             f"propose the change of {inputs.manifest_path} as a pull request",
         ),
     )
+
+
+def _goal(spec: TuningSpec) -> str:
+    bands = spec.objective.bands
+    if bands is None:
+        return spec.objective.goal
+    return f"{spec.objective.goal} for arrival rates up to {', '.join(f'{rate:g}' for rate in bands)}/s, each by itself"
 
 
 def _certain(spec: TuningSpec) -> str:

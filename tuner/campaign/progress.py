@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from tuner.campaign.event import (
     Admitted,
+    BandsRecommended,
     BlockFinished,
     CampaignEnded,
     CampaignStarted,
@@ -25,6 +26,7 @@ from tuner.campaign.event import (
     TrialFinished,
 )
 from tuner.measurement.drift import AGAIN, Level
+from tuner.recommendation.bands import Band
 from tuner.recommendation.model import Propose, Recommendation
 from tuner.trial.outcome import Completed, Failed, Inconclusive, Trial
 
@@ -52,6 +54,8 @@ class Progress:
     search_ended: SearchEnded | None = None
     blocks: Mapping[int, tuple[BlockFinished, ...]] = field(default_factory=lambda: MappingProxyType({}))
     recommended: Mapping[int, Recommendation] = field(default_factory=lambda: MappingProxyType({}))
+    bands: tuple[Band, ...] = ()
+    """The best configuration for each band of arrival rates, where the spec has bands."""
     judged: Mapping[int, Judged] = field(default_factory=lambda: MappingProxyType({}))
     intended: ProposalIntended | None = None
     pull_request: tuple[PullRequestChanged, ...] = ()
@@ -83,6 +87,8 @@ class Progress:
                 return replace(self, blocks=_with(self.blocks, event.candidate, blocks))
             case Recommended():
                 return replace(self, recommended=_with(self.recommended, event.candidate, event.recommendation))
+            case BandsRecommended():
+                return replace(self, bands=event.bands)
             case Judged():
                 return replace(self, judged=_with(self.judged, event.candidate, event))
             case ProposalIntended():

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import get_args
 
-from tuner.campaign.changing import changed_files, settings
+from tuner.campaign.changing import changed_files, fleet_of, settings
 from tuner.campaign.event import CampaignEnded, ForgeState, ProposalIntended, PullRequestChanged
 from tuner.campaign.evidence import policy_files
 from tuner.campaign.reporting import read_report, report_files
@@ -65,7 +65,7 @@ def _without_proposal(session: Session) -> CampaignEnded:
 
 
 def _propose(session: Session, assignment: Assignment) -> Proposed:
-    changes = changed_files(session.inputs, assignment)
+    changes = changed_files(session.inputs, assignment, _fleet(session))
     if not changes:
         return Proposed(Outcome.EMPTY_DIFF, "the manifest has these settings already", "", None)
     intent = _intent(session, assignment, changes)
@@ -83,12 +83,18 @@ def _propose(session: Session, assignment: Assignment) -> Proposed:
     return proposed
 
 
+def _fleet(session: Session) -> int | None:
+    """The accepted candidate's replicas, where the manifest is to be given some."""
+    accepted = session.progress.accepted
+    return None if accepted is None else fleet_of(session.inputs, session.progress.recommended[accepted])
+
+
 def _intent(session: Session, assignment: Assignment, changes: dict[str, bytes]) -> Record:
     """The record that closes the part of the chain which goes into the pull request; written once."""
     for record in session.journal.records:
         if record.kind == "proposal-intended":
             return record
-    before, after = settings(session.inputs, assignment)
+    before, after = settings(session.inputs, assignment, _fleet(session))
     return session.journal.record(
         ProposalIntended(
             branch=branch_name(session.target.spec_path),
@@ -103,7 +109,7 @@ def _intent(session: Session, assignment: Assignment, changes: dict[str, bytes])
 def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes], intent: Record) -> Proposal:
     """A function of the ledger up to the intent: made again after a crash, it gives the same commit."""
     target, report = session.target, read_report(session)
-    before, after = settings(session.inputs, assignment)
+    before, after = settings(session.inputs, assignment, _fleet(session))
     moment = datetime.fromisoformat(intent.time)
     chain = b"".join(record.line() for record in session.journal.records[: intent.seq])
     signed = sign_head(chain, session.parts.key, time=moment)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from tuner.campaign.changing import changed_manifest, changes_of
+from tuner.campaign.changing import changed_manifest, changes_of, fleet_of
 from tuner.campaign.event import CampaignStarted
+from tuner.campaign.inputs import Inputs
 from tuner.campaign.progress import Progress
 from tuner.campaign.session import Session
+from tuner.manifest.manifest import Manifest
 from tuner.measurement.drift import percent
 from tuner.pull_request.proposal import branch_name
 from tuner.recommendation.cost import cost_of
@@ -39,7 +41,8 @@ def report_input(session: Session) -> ReportInput:
     progress, inputs, target = session.progress, session.inputs, session.target
     accepted = progress.accepted
     proposed = None if accepted is None else progress.trials[accepted]
-    manifest = changed_manifest(inputs, proposed.assignment) if proposed else None
+    fleet = None if accepted is None else fleet_of(inputs, progress.recommended[accepted])
+    manifest = changed_manifest(inputs, proposed.assignment, fleet) if proposed else None
     return ReportInput(
         spec=inputs.spec,
         origin=Origin(
@@ -61,11 +64,13 @@ def report_input(session: Session) -> ReportInput:
             number: each for number, trial in progress.trials.items() if (each := _efficiency(session, trial))
         },
         recommendation=progress.decided,
+        bands=progress.bands,
+        counts=inputs.space.replicas,
         candidates=tuple(_candidate(session, number) for number in progress.recommended),
         comparison_rate=_comparison_rate(session),
-        changes=changes_of(inputs, proposed.assignment) if proposed else (),
+        changes=changes_of(inputs, proposed.assignment, fleet) if proposed else (),
         diff=inputs.manifest.diff(manifest) if manifest else "",
-        shipped=Shipped(workload=manifest.workload.digest, image=manifest.workload.image) if manifest else None,
+        shipped=_shipped(inputs, manifest) if manifest else None,
         phases=tuple(Phase(name=name, seconds=seconds) for name, seconds in session.progress.measured_steps.items()),
         effort=_effort(session),
         stability=_stability(session.progress),
@@ -74,6 +79,13 @@ def report_input(session: Session) -> ReportInput:
         report=f"{target.evidence}/{PAGE}",
         figures=target.evidence,
     )
+
+
+def _shipped(inputs: Inputs, manifest: Manifest) -> Shipped:
+    """What the manifest holds; a trial measures one replica, so their number is no part of what it is."""
+    workload = manifest.workload.model_copy(update={"replicas": inputs.manifest.workload.replicas})
+    measured = workload if inputs.space.replicas else manifest.workload
+    return Shipped(workload=measured.digest, image=workload.image)
 
 
 def _comparison_rate(session: Session) -> float | None:
@@ -105,7 +117,9 @@ def _cost(session: Session, trial: Trial) -> Cost | None:
         return None
     resources = session.inputs.workload(trial.assignment).resources
     spec = session.inputs.spec
-    return cost_of(trial.outcome.measurement.capacity.rate, resources, spec.prices, spec.load.expected)
+    bands = session.inputs.goal.bands
+    expected, counts = (spec.load.expected, ()) if bands is None else (bands.rate, bands.counts)
+    return cost_of(trial.outcome.measurement.capacity.rate, resources, spec.prices, expected, counts)
 
 
 def _efficiency(session: Session, trial: Trial) -> Efficiency | None:

@@ -9,7 +9,9 @@ from rich.console import Console
 from tuner.campaign.progress import Progress
 from tuner.campaign.publishing import AUDIT_BRANCH
 from tuner.campaign.target import Target
+from tuner.recommendation.bands import STANDINGS, Stretch, stretch_words, stretches_of
 from tuner.recommendation.model import Comparison
+from tuner.space.assignment import Assignment
 
 __all__ = ["print_summary", "summary"]
 
@@ -26,6 +28,7 @@ def summary(target: Target, progress: Progress) -> dict[str, Any]:
         "result": ended.result if ended else "running",
         "reason": ended.reason if ended else "",
         "recommendation": recommendation.model_dump(mode="json") if recommendation else None,
+        "bands": [band.model_dump(mode="json") for band in progress.bands],
         "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
         "pull_request": pull.model_dump(mode="json") if pull else None,
         "machine": _machine(progress),
@@ -58,6 +61,9 @@ def print_summary(console: Console, target: Target, progress: Progress) -> None:
             say("recommended", recommendation.reason)
         if recommendation.comparison is not None:
             say("measured", _measured(recommendation.comparison))
+    baseline = progress.started.baseline if progress.started is not None else None
+    for number, stretch in enumerate(stretches_of(progress.bands)):
+        say("" if number else "by traffic", _stretch(stretch, baseline))
     for number, judged in progress.judged.items():
         word = "allowed" if judged.verdict.allow else "denied"
         packages = ", ".join(judged.verdict.packages)
@@ -91,6 +97,14 @@ def _print_places(say: _Lines, target: Target, progress: Progress) -> None:
 def _report(target: Target, progress: Progress) -> str:
     branch = progress.intended.branch if progress.intended and progress.carried else AUDIT_BRANCH
     return f"{branch}:{target.evidence}/report.html"
+
+
+def _stretch(stretch: Stretch, baseline: Assignment | None) -> str:
+    sure = dict.fromkeys(
+        STANDINGS[band.standing] for band in stretch.bands if band.standing not in ("none", "baseline")
+    )
+    words = stretch_words(stretch, baseline)
+    return f"{words} [{', '.join(sure)}]" if sure else words
 
 
 def _measured(comparison: Comparison) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from tuner.engine.workload import Resources
-from tuner.measurement.compare import LEAST_PAIRS, LOOKS, next_look, paired_ratio
+from tuner.measurement.compare import LEAST_PAIRS, LOOKS, WORTHWHILE, next_look, paired_ratio
 from tuner.measurement.model import Interval
 from tuner.recommendation.cost import cost_of
 from tuner.recommendation.model import Comparison, Side
@@ -43,6 +43,9 @@ __all__ = [
 
 BLOCKS = 12
 """About how many blocks a confirmation takes, both sides together: fewer where the difference is large."""
+
+_FREE = 1e-12
+"""What replicas without a price cost, so that two of them compare as equal."""
 
 ATTEMPTS = 3
 """How often a block is run while it is the machine that fails, the first time included."""
@@ -176,6 +179,20 @@ class Confirmation:
                 return f"block {block.index + 1} could not be measured in {ATTEMPTS} attempts: {errors[-1]}"
         return None
 
+    @property
+    def beyond(self) -> str | None:
+        """Why the candidate cannot serve today's band after all, where it takes more replicas than are allowed."""
+        bands, blocks = self._goal.bands, self._measured("candidate")
+        if bands is None or not blocks:
+            return None
+        replicas = bands.replicas(bands.rate, self._certified(blocks).low)
+        if bands.allowed(replicas):
+            return None
+        return (
+            f"the candidate would take {replicas} replicas for up to {bands.rate:g} requests/s, and at most "
+            f"{bands.counts[-1]} are allowed"
+        )
+
     def next(self) -> Block | None:
         """The block to measure now; ``None`` when it is certain, at the last look, out of time, or one has failed."""
         if self.failure is not None or self._certain():
@@ -209,12 +226,14 @@ class Confirmation:
         if self.failure is not None or not self._certain():
             return None
         baseline, candidate = self._measured("baseline"), self._measured("candidate")
+        fleet = self._fleet_ratio()
         merits = self._merits("baseline", baseline), self._merits("candidate", candidate)
         return Comparison(
             metric=_metric(self._goal),
+            rate=self._goal.bands.rate if self._goal.bands is not None else None,
             baseline=self._side("baseline", baseline),
             candidate=self._side("candidate", candidate),
-            ratio=paired_ratio(*merits, self._confidence, self._seed, self._looks),
+            ratio=fleet or paired_ratio(*merits, self._confidence, self._seed, self._looks),
             confidence=self._confidence,
             order="".join("A" if block.side == "baseline" else "B" for block in self._plan[: 2 * len(baseline)]),
         )
@@ -226,8 +245,37 @@ class Confirmation:
             return False
         if self._out_of_time:
             return True
+        if (fleet := self._fleet_ratio()) is not None:
+            return pairs == self._looks[-1] or fleet.low > 1 or fleet.high < 1 + WORTHWHILE
         baseline, candidate = (self._merits(side, self._measured(side)) for side in ("baseline", "candidate"))
         return next_look(baseline, candidate, self._confidence, self._looks) is None
+
+    def _fleet_ratio(self) -> Interval | None:
+        """With bands: the baseline's money for all its replicas over the candidate's, at today's rate.
+
+        Whole replicas are a staircase in the capacity, so the interval goes from the baseline at its best against the
+        candidate at its worst to the reverse; each side has half of the error that the confidence leaves. What is paid
+        is paid for the replicas that certainly suffice.
+        """
+        bands = self._goal.bands
+        if bands is None:
+            return None
+        bills = []
+        for side in ("baseline", "candidate"):
+            capacity = self._certified(self._measured(side))
+            hourly = self._goal.hourly(self._sides[side].resources)
+            least, most = (
+                max(hourly * bands.replicas(bands.rate, end), _FREE) for end in (capacity.high, capacity.low)
+            )
+            bills.append((least, most))
+        (before_least, before), (after_least, after) = bills
+        return Interval(value=before / after, low=before_least / after, high=before / after_least)
+
+    def _certified(self, blocks: Sequence[BlockMeasured]) -> Interval:
+        """Geometric mean of one side's capacities with its interval, which has half of the error."""
+        capacities = [block.capacity for block in blocks]
+        confidence = shared_confidence(self._confidence, 2)
+        return paired_ratio([1.0] * len(capacities), capacities, confidence, self._seed, self._looks)
 
     def _measured(self, side: str) -> list[BlockMeasured]:
         """The side's measured blocks by pair."""
@@ -246,16 +294,20 @@ class Confirmation:
 
     def _side(self, side: str, blocks: Sequence[BlockMeasured]) -> Side:
         contender = self._sides[side]
-        capacities = tuple(block.capacity for block in blocks)
+        capacities, bands = tuple(block.capacity for block in blocks), self._goal.bands
         middle = math.exp(sum(map(math.log, capacities)) / len(capacities))
         capacity = Interval(value=middle, low=min(capacities), high=max(capacities))
+        expected: float | None = self._expected
+        counts: tuple[int, ...] = ()
+        if bands is not None:
+            capacity, expected, counts = self._certified(blocks), bands.rate, bands.counts
         common = set.intersection(*(set(block.latency) for block in blocks))
         return Side(
             assignment=contender.assignment,
             workload=contender.workload,
             capacities=capacities,
             latency={name: median(block.latency[name] for block in blocks) for name in sorted(common)},
-            cost=cost_of(capacity, contender.resources, self._goal.prices, self._expected),
+            cost=cost_of(capacity, contender.resources, self._goal.prices, expected, counts),
         )
 
 
@@ -268,7 +320,9 @@ def _blocks(pairs: int, seed: int) -> list[Block]:
     return blocks
 
 
-def _metric(goal: Goal) -> Literal["cost", "capacity", "latency", "weighted", "pareto"]:
+def _metric(goal: Goal) -> Literal["cost", "capacity", "latency", "weighted", "pareto", "fleet"]:
+    if goal.bands is not None:
+        return "fleet"
     if goal.objective.goal == "weighted" or goal.objective.goal == "pareto":
         return goal.objective.goal
     return goal.objective.metrics[0]

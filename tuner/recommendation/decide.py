@@ -16,6 +16,7 @@ _BETTER = {
     "latency": "the speed (the inverse of the latency)",
     "weighted": "the weighted objective",
     "pareto": "the metrics together",
+    "fleet": "requests for the same money",
 }
 
 
@@ -25,6 +26,8 @@ def recommend(confirmation: Confirmation, minimum_gain: float = MINIMUM_GAIN) ->
         return KeepBaseline(reason=f"keep the baseline: {confirmation.failure}")
     if confirmation.next() is not None:
         raise ValueError("the confirmation is not finished")
+    if confirmation.beyond is not None:
+        return KeepBaseline(reason=f"keep the baseline: {confirmation.beyond}", comparison=confirmation.comparison())
     return decide(confirmation.comparison(), minimum_gain)
 
 
@@ -81,8 +84,9 @@ def _objection(comparison: Comparison, minimum_gain: float) -> str | None:
 
 def _figures(comparison: Comparison) -> str:
     ratio = comparison.ratio
+    at = f" at up to {comparison.rate:g} requests/s, in whole replicas" if comparison.rate is not None else ""
     return (
-        f"{_times(ratio.value)} times {_BETTER[comparison.metric]} "
+        f"{_times(ratio.value)} times {_BETTER[comparison.metric]}{at} "
         f"({100 * comparison.confidence:.3g} % confidence: {_times(ratio.low)} to {_times(ratio.high)}, "
         f"{len(comparison.order)} interleaved blocks)"
     )

@@ -22,7 +22,8 @@ class Cost(Value):
     per_million: Money | None
     """A million requests at full capacity within the SLO."""
     replicas: int | None = None
-    """Replicas that the expected traffic needs at the lower end of the capacity interval."""
+    """Replicas that the expected traffic, or with bands the upper end of its band, needs at the lower end of the
+    capacity's interval."""
     monthly: Money | None = None
 
 
@@ -38,9 +39,13 @@ class Side(Value):
 
 
 class Comparison(Value):
-    """Candidate against baseline, interleaved on one machine; ``ratio`` above 1 is better."""
+    """Candidate against baseline, interleaved on one machine; ``ratio`` above 1 is better.
 
-    metric: Literal["cost", "capacity", "latency", "weighted", "pareto"]
+    ``fleet`` compares the money for all replicas that bear ``rate`` requests per second.
+    """
+
+    metric: Literal["cost", "capacity", "latency", "weighted", "pareto", "fleet"]
+    rate: float | None = None
     baseline: Side
     candidate: Side
     ratio: Interval

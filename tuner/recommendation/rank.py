@@ -12,6 +12,10 @@ from tuner.value import Value
 __all__ = ["Candidate", "Ranking", "rank"]
 
 
+_EQUAL = 1e-9
+"""Whole replicas often cost exactly the same; what floating point makes of that is no advantage."""
+
+
 class Candidate(Value):
     """A completed trial that may be proposed. ``advantage`` is how many times better than the baseline it measured."""
 
@@ -45,16 +49,25 @@ def rank(goal: Goal, history: Sequence[Entry], baseline_workload: str) -> Rankin
     found: dict[str, Candidate] = {}
     for entry, metrics in scored:
         candidate = _candidate(goal, entry, metrics, reference)
-        better = candidate.advantage is None or candidate.advantage > 1
+        better = candidate.advantage is None or candidate.advantage > 1 + _EQUAL
+        better = better and (goal.bands is None or goal.serves(metrics, goal.bands.rate))
         if candidate.workload != baseline_workload and better:
             found.setdefault(candidate.workload, candidate)
-    ordered = sorted(found.values(), key=lambda candidate: (-goal.merit(candidate.metrics), candidate.number))
+    ordered = sorted(found.values(), key=lambda candidate: (*_order(goal, candidate.metrics), candidate.number))
     return Ranking(
         candidates=tuple(ordered),
         rule=_rule(goal),
         front=_front(goal, scored),
         reason="" if ordered else _nothing(scored, history),
     )
+
+
+def _order(goal: Goal, metrics: Metrics) -> tuple[float, float]:
+    """Best first; of those that cost the same in whole replicas, the one with more room above the band."""
+    if goal.bands is None:
+        return -goal.merit(metrics), 0.0
+    bands = goal.bands
+    return goal.bill(metrics, bands.rate), -bands.replicas(bands.rate, metrics.sure) * metrics.sure
 
 
 def _candidate(goal: Goal, entry: Entry, metrics: Metrics, reference: Metrics | None) -> Candidate:
@@ -74,12 +87,14 @@ def _rule(goal: Goal) -> str:
     if goal.objective.goal == "weighted":
         shares = ", ".join(f"{name} {share:.0%}" for name, share in goal.shares().items())
         return f"the largest weighted improvement ({shares})"
+    if goal.bands is not None:
+        return f"the least money an hour for up to {goal.bands.rate:g} requests/s within the SLO, in whole replicas"
     direction = "highest" if goal.directions[0] == "maximize" else "lowest"
     return f"the {direction} {goal.names[0]} within the SLO"
 
 
 def _front(goal: Goal, scored: Sequence[tuple[Entry, Metrics]]) -> tuple[int, ...]:
-    if len(goal.directions) == 1:
+    if len(goal.directions) == 1 or goal.bands is not None:
         return ()
     signs = [1.0 if direction == "minimize" else -1.0 for direction in goal.directions]
     points = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tuner.recommendation.model import Comparison
 from tuner.report import format as fmt
+from tuner.report.band import BandRow, band_rows, band_words
 from tuner.report.command import undo_commands, verify_commands
 from tuner.report.cost import monthly_words
 from tuner.report.decision import Decision, changes_of, decide, subject_of
@@ -37,6 +38,8 @@ class Answers:
     load: tuple[str, ...]
     monthly: str
     costs: tuple[Gain, ...]
+    bands: tuple[BandRow, ...]
+    band_words: str
     rulings: tuple[Ruling, ...]
     tally: str
     failures: tuple[Reason, ...]
@@ -64,6 +67,8 @@ def answers_of(report: ReportInput) -> Answers:
         load=load_words(report),
         monthly=monthly_words(comparison, decision) if comparison is not None else "",
         costs=cost_gains(report),
+        bands=band_rows(report),
+        band_words=band_words(report),
         rulings=rulings_of(report),
         tally=tally_words(report),
         failures=reasons_of(report),

@@ -39,7 +39,13 @@ def monthly_words(comparison: Comparison, decision: Decision) -> str:
     }[decision]
     difference = after.amount - before.amount
     if difference == 0:
-        return f"{start} the same, {fmt.amount(after)}: the expected traffic needs as much as before."
+        return f"{start} the same, {fmt.amount(after)}: {_traffic(comparison)} needs as much as before."
     change = Money(amount=abs(difference), currency=after.currency)
     share = f" ({abs(difference) / before.amount * 100:.0f} %)" if before.amount else ""
-    return f"{start} {fmt.amount(change)}{share} {'less' if difference < 0 else 'more'}."
+    at = f" for {_traffic(comparison)}" if comparison.rate is not None else ""
+    return f"{start} {fmt.amount(change)}{share} {'less' if difference < 0 else 'more'}{at}."
+
+
+def _traffic(comparison: Comparison) -> str:
+    rate = comparison.rate
+    return "the expected traffic" if rate is None else f"traffic of up to {fmt.plain(rate)} requests/s"

@@ -79,12 +79,14 @@ def between(interval: Interval, scale: float = 1.0) -> tuple[str, str, str]:
 
 
 def spread(interval: Interval) -> str:
-    """A value with its interval, without a unit.
+    """A value with its interval, where that has any width, without a unit.
 
-    >>> spread(Interval(value=1284.3, low=1240, high=1330))
-    '1,280 (1,240–1,330)'
+    >>> spread(Interval(value=1284.3, low=1240, high=1330)), spread(Interval(value=3.0, low=3.0, high=3.0))
+    ('1,280 (1,240–1,330)', '3.00')
     """
     value, low, high = between(interval)
+    if interval.low == interval.high:
+        return value
     return f"{value} ({low}–{high})"
 
 

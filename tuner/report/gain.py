@@ -57,7 +57,7 @@ def cost_gains(report: ReportInput) -> tuple[Gain, ...]:
     rows = [
         _money("a million requests", _per_million(before), _per_million(after), source),
         _hourly(before, after),
-        _replicas(before, after, source),
+        _replicas(subject.comparison, source),
         _money("a month (730 h)", _spent(before.cost.monthly), _spent(after.cost.monthly), source),
     ]
     return tuple(row for row in rows if row is not None)
@@ -141,9 +141,11 @@ def _hourly(before: Side, after: Side) -> Gain | None:
     return replace(row, main=row.baseline.raw != row.candidate.raw) if row is not None else None
 
 
-def _replicas(before: Side, after: Side, source: str) -> Gain | None:
-    counts = before.cost.replicas, after.cost.replicas
+def _replicas(comparison: Comparison, source: str) -> Gain | None:
+    counts = comparison.baseline.cost.replicas, comparison.candidate.cost.replicas
+    rate = comparison.rate
+    name = "replicas for the expected traffic" if rate is None else f"replicas for up to {fmt.plain(rate)} requests/s"
     if counts[0] is None or counts[1] is None:
         return None
     data = [Datum(f"{count:,}", float(count)) for count in counts if count is not None]
-    return Gain("replicas for the expected traffic", data[0], data[1], _signed(counts[1] - counts[0]), source)
+    return Gain(name, data[0], data[1], _signed(counts[1] - counts[0]), source)

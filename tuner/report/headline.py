@@ -49,6 +49,9 @@ def _what(report: ReportInput, comparison: Comparison) -> str:
     match comparison.metric:
         case "cost":
             return f"as many requests per {report.spec.prices.cpu.currency} {slo}"
+        case "fleet":
+            at = f"at up to {fmt.plain(comparison.rate or 0)} requests/s"
+            return f"as many requests per {report.spec.prices.cpu.currency} {at} {slo}"
         case "capacity":
             return f"the capacity {slo}"
         case "latency":
@@ -83,6 +86,7 @@ def _title_rest(report: ReportInput) -> str:
     currency = report.spec.prices.cpu.currency
     what = {
         "cost": f"requests per {currency} {slo}",
+        "fleet": f"requests per {currency} up to {fmt.plain(comparison.rate or 0)}/s",
         "capacity": f"capacity {slo}",
         "latency": f"speed at {fmt.plain(report.spec.objective.rate or 0)} requests/s",
         "weighted": f"by the weighted goal {slo}",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from tuner.measurement.model import Interval, Measurement
 from tuner.report import format as fmt
 from tuner.report.model import ReportInput
+from tuner.search.bands import Bands
 from tuner.search.objective import Goal, Metrics
 from tuner.spec.model import Metric, Slo, TuningSpec
 from tuner.trial.outcome import Completed, Trial
 
 __all__ = [
+    "bands_in",
     "better",
     "conditions",
     "merit_of",
@@ -54,8 +56,9 @@ def conditions(spec: TuningSpec) -> str:
 def reading(report: ReportInput, trial: Trial) -> Interval | None:
     """The metric of a completed trial: requests per second, money per million requests, or seconds.
 
-    The interval of the cost follows from that of the capacity: hourly price / (requests per hour) · 10⁶. ``None``
-    where the trial has no such number, or was cut short before it was known.
+    With bands: money for an hour of all the replicas that bear today's band, by what one certainly bears. The interval
+    of the cost follows from that of the capacity: hourly price / (requests per hour) · 10⁶. ``None`` where the trial
+    has no such number, or was cut short before it was known.
     """
     if not isinstance(trial.outcome, Completed) or trial.outcome.measurement.cut is not None:
         return None
@@ -79,6 +82,11 @@ def _cost(report: ReportInput, number: int, capacity: Interval) -> Interval | No
         return None
     value = float(cost.per_million.amount)
     hourly = float(cost.hourly.amount)
+    if (bands := bands_in(report)) is not None:
+        paid, least = (
+            hourly * bands.replicas(bands.rate, end or capacity.value) for end in (capacity.low, capacity.high)
+        )
+        return Interval(value=paid, low=min(least, paid), high=paid)
     low, high = (hourly / (rate * 3600) * 1e6 if rate > 0 else value for rate in (capacity.high, capacity.low))
     return Interval(value=value, low=min(low, value), high=max(high, value))
 
@@ -102,13 +110,24 @@ def merit_of(report: ReportInput, trial: Trial) -> float | None:
         hourly=float(cost.hourly.amount),
         cost=float(cost.per_million.amount),
         latency=latency.value if latency is not None else None,
+        certified=max(measurement.capacity.rate.low, 0.0),
     )
-    return Goal(spec.objective, spec.slo, spec.prices).merit(metrics)
+    expected = spec.load.expected
+    return Goal(spec.objective, spec.slo, spec.prices, expected=expected, counts=report.counts).merit(metrics)
+
+
+def bands_in(report: ReportInput) -> Bands | None:
+    """The spec's bands of arrival rates; ``None`` where it has none."""
+    return Bands.of(report.spec.objective, report.spec.load.expected, report.counts)
 
 
 def metric_words(report: ReportInput) -> str:
     """Name and unit of the metric, as an axis or a column has it."""
     name, _ = percentile_of(report.spec.slo)
+    if (bands := bands_in(report)) is not None:
+        return (
+            f"an hour of all replicas for up to {fmt.plain(bands.rate)} requests/s ({report.spec.prices.cpu.currency})"
+        )
     words: dict[Metric, str] = {
         "capacity": "capacity within the SLO (requests/s)",
         "cost": f"cost of a million requests ({report.spec.prices.cpu.currency})",
@@ -124,4 +143,5 @@ def reading_text(report: ReportInput, interval: Interval) -> str:
         return fmt.rate(interval)
     if metric == "latency":
         return fmt.latency(interval.value)
-    return f"{fmt.spread(interval)} {report.spec.prices.cpu.currency} per million"
+    unit = "per million" if report.spec.objective.bands is None else "an hour"
+    return f"{fmt.spread(interval)} {report.spec.prices.cpu.currency} {unit}"

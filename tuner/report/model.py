@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.errors import PermanentError
 from tuner.policy.model import PolicyInput, Verdict
+from tuner.recommendation.bands import Band
 from tuner.recommendation.efficiency import Efficiency
 from tuner.recommendation.model import Comparison, Cost, Propose, Recommendation
 from tuner.space.parameter import Parameter
@@ -187,6 +188,10 @@ class ReportInput(Value):
     costs: dict[int, Cost] = Field(default_factory=dict)
     efficiencies: dict[int, Efficiency] = Field(default_factory=dict)
     recommendation: Recommendation
+    bands: tuple[Band, ...] = ()
+    """The best configuration for each band of arrival rates, where the spec has bands."""
+    counts: tuple[int, ...] = ()
+    """The numbers of replicas that the manifest may be given; empty where they are left as they are."""
     candidates: tuple[Candidate, ...] = ()
     comparison_rate: float | None = None
     changes: tuple[Change, ...] = ()

@@ -25,6 +25,7 @@ from tuner.report.question import Question
 from tuner.report.steadiness import steadiness
 from tuner.report.trial_row import columns_of, trial_rows
 from tuner.space.parameter import Parameter
+from tuner.spec.model import Metric
 
 __all__ = ["page"]
 
@@ -75,7 +76,7 @@ def _context(report: ReportInput, plots: Sequence[Plot]) -> dict[str, Any]:
         "newline": Markup("\n"),
         "rows": rows,
         "has_metric": metric != "capacity",
-        "metric_short": f"{report.spec.prices.cpu.currency} per million" if metric == "cost" else f"{name} latency",
+        "metric_short": _metric_short(report, metric, name),
         "extra": columns_of(rows),
         "steadiness": steadiness(report.stability) if report.stability is not None else "",
         "domain": _domain,
@@ -85,6 +86,13 @@ def _context(report: ReportInput, plots: Sequence[Plot]) -> dict[str, Any]:
         "phases": [(phase.name, fmt.duration(phase.seconds)) for phase in report.phases],
         "glossary": GLOSSARY,
     }
+
+
+def _metric_short(report: ReportInput, metric: Metric, percentile: str) -> str:
+    if metric != "cost":
+        return f"{percentile} latency"
+    unit = "per million" if report.spec.objective.bands is None else "an hour, today's band"
+    return f"{report.spec.prices.cpu.currency} {unit}"
 
 
 def _block(commands: str) -> Markup:

@@ -18,11 +18,15 @@ from tuner.spec.model import Scalar
 
 __all__ = ["build_space"]
 
+_MOST_COUNTS = 1_000
+
 
 def build_space(spec: LoadedSpec, knobs: Sequence[Parameter]) -> Space:
     """The space of the spec, for an engine whose own parameters are ``knobs``. UserError with every mistake found."""
     complaints = Complaints(spec)
     defined = _defined(spec, knobs, complaints)
+    _stop(complaints)
+    replicas = _replicas(defined, complaints) if spec.spec.objective.bands is not None else ()
     _stop(complaints)
     parameters = _ordered(_conditioned(spec, defined, knobs, complaints), complaints)
     _stop(complaints)
@@ -30,7 +34,7 @@ def build_space(spec: LoadedSpec, knobs: Sequence[Parameter]) -> Space:
     rules = tuple(_rules(spec, parameters, complaints))
     _check_baseline(spec, parameters, complaints)
     _stop(complaints)
-    space = Space(parameters, rules)
+    space = Space(parameters, rules, replicas)
     _refuse_empty(space, complaints)
     _check_sampler(space, complaints)
     _stop(complaints)
@@ -48,6 +52,28 @@ def _defined(spec: LoadedSpec, knobs: Sequence[Parameter], complaints: Complaint
         define(name, written, by_name.get(name), by_name, complaints) for name, written in spec.spec.parameters.items()
     )
     return {parameter.name: parameter for parameter in found if parameter is not None}
+
+
+def _replicas(defined: dict[str, Parameter], complaints: Complaints) -> tuple[int, ...]:
+    """Take the replicas out of what is tried: with bands they follow from the rate and the measured capacity."""
+    found = [name for name, parameter in defined.items() if parameter.target.manifest == "replicas"]
+    if not found:
+        return ()
+    name = found[0]
+    parameter = defined.pop(name)
+    written = complaints.spec.spec.parameters
+    for other in (name, *(other for other in defined if name in (written[other].when or {}))):
+        if other != name or written[name].when:
+            what = f"with bands, {name} follows from the rate, so it has no conditions and none hangs on it"
+            complaints.add(("parameters", other, "when"), what, "remove when", key=True)
+    size = parameter.domain.size
+    if size is None or size > _MOST_COUNTS:
+        what = f"{name} has too many values"
+        complaints.add(("parameters", name), what, f"name at most {_MOST_COUNTS} numbers of replicas", key=True)
+        return ()
+    if not defined:
+        complaints.add(("parameters",), "beside the replicas nothing varies", "name another parameter", key=True)
+    return tuple(sorted(int(value) for value in parameter.domain.grid()))
 
 
 def _conditioned(

@@ -26,6 +26,9 @@ class Space:
 
     parameters: tuple[Parameter, ...]
     rules: tuple[Rule, ...]
+    replicas: tuple[int, ...] = ()
+    """With bands of arrival rates: the numbers of replicas, ascending, that the manifest may be given. They follow from
+    a rate and a capacity, so they are no parameter to try. Empty where they are left as they are."""
 
     @property
     def constraints(self) -> tuple[Constraint, ...]:
