@@ -43,7 +43,7 @@ def test_what_is_allowed_passes(
     conftest_program: Path, tmp_path: Path, admitted: AdmissionInput, allowed: PolicyInput, planned: RolloutInput
 ) -> None:
     for namespace, document in (("tuner.admission", admitted), ("tuner.main", allowed), ("tuner.rollout", planned)):
-        code, found = judged(conftest_program, tmp_path, namespace, document)  # type: ignore[arg-type]
+        code, found = judged(conftest_program, tmp_path, namespace, document)
         assert (code, found.get("failures"), found.get("warnings")) == (0, None, None)
         assert found["successes"] > 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +27,7 @@ from tuner.policy.embedded import EmbeddedEngine
 from tuner.policy.model import PolicyInput
 from tuner.policy.opa import OpaEngine
 from tuner.policy.server import OpaServer
+from tuner.policy.signing import new_key, signed_archive
 
 REVISION = "sha256:reviewed"
 GOOD = {"allow": True, "deny": [], "warn": [], "packages": ["sla"]}
@@ -43,15 +46,28 @@ def answer(body: Any, status: int = 200) -> Handle:
     return handle
 
 
-def provenance(*revisions: str) -> dict[str, Any]:
-    return {"bundles": {f"bundle-{n}": {"revision": revision} for n, revision in enumerate(revisions)}}
+CONFIGURATION = {
+    "bundles": {"tuner": {"signing": {"keyid": "tuner"}}},
+    "keys": {"tuner": {"algorithm": "ES256"}},
+    "decision_logs": {"console": True},
+}
+
+
+def provenance(*revisions: str, version: str = "1.22.2") -> dict[str, Any]:
+    return {
+        "version": version,
+        "bundles": {f"bundle-{n}": {"revision": revision} for n, revision in enumerate(revisions)},
+    }
 
 
 @contextmanager
-def server(handle: Handle) -> Iterator[str]:
-    """A server on loopback that answers every POST as told."""
+def server(handle: Handle, configuration: Any = CONFIGURATION) -> Iterator[str]:
+    """A server on loopback that answers every POST as told, and every GET with its configuration."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            answer({"result": configuration})(self)
+
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             handle(self)
@@ -78,10 +94,40 @@ def reason(address: str, document: PolicyInput, *, timeout: float = 5.0) -> str:
 
 
 def test_an_answer_by_the_reviewed_policies_counts(allowed: PolicyInput) -> None:
-    with server(answer({"result": GOOD, "provenance": provenance(REVISION)})) as address:
+    with server(answer({"result": GOOD, "decision_id": "d-1", "provenance": provenance(REVISION)})) as address:
         engine = OpaEngine(address, REVISION)
-        assert engine.decide(allowed).allow
+        verdict = engine.decide(allowed)
+        assert verdict.allow
+        assert verdict.decision_id == "d-1"
         engine.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"bundles": {}}, "has no bundles"),
+        ({"bundles": None}, "has no bundles"),
+        ({"bundles": {"tuner": {}}}, "does not verify the bundle tuner"),
+        ({"bundles": {"tuner": {"signing": {"scope": "write"}}}}, "does not verify the bundle tuner"),
+        ({"bundles": {"tuner": {"signing": {"keyid": "other"}}}}, "does not verify the bundle tuner"),
+        ({"keys": None}, "does not verify the bundle tuner"),
+        (
+            {"bundles": {"tuner": {"signing": {"keyid": "tuner"}}, "more": {"resource": "x"}}},
+            "does not verify the bundle more",
+        ),
+        (
+            {"bundles": {"tuner": {"signing": {"keyid": "tuner", "exclude_files": ["data.json"]}}}},
+            "leaves files of the bundle tuner unverified",
+        ),
+        ({"decision_logs": None}, "does not log its decisions"),
+    ],
+)
+def test_a_server_that_verifies_or_logs_nothing_denies(
+    allowed: PolicyInput, change: dict[str, Any], expected: str
+) -> None:
+    good = answer({"result": GOOD, "decision_id": "d-1", "provenance": provenance(REVISION)})
+    with server(good, {**CONFIGURATION, **change}) as address:
+        assert expected in reason(address, allowed)
 
 
 @pytest.mark.parametrize(
@@ -93,15 +139,19 @@ def test_an_answer_by_the_reviewed_policies_counts(allowed: PolicyInput) -> None
         ({"result": GOOD, "provenance": {"bundles": {"a": None}}}, 200, "has other policies"),
         ({"result": GOOD, "provenance": []}, 200, "has other policies"),
         ({"result": GOOD}, 200, "has other policies (revision none"),
-        ({"provenance": provenance(REVISION)}, 200, "no package tuner.main"),
-        ({"result": None, "provenance": provenance(REVISION)}, 200, "the policies' answer is not one"),
-        ({"result": True, "provenance": provenance(REVISION)}, 200, "the policies' answer is not one"),
+        ({"decision_id": "d", "provenance": provenance(REVISION)}, 200, "no package tuner.main"),
+        ({"result": None, "decision_id": "d", "provenance": provenance(REVISION)}, 200, "the policies' answer is not"),
+        ({"result": True, "decision_id": "d", "provenance": provenance(REVISION)}, 200, "the policies' answer is not"),
+        ({"result": GOOD, "provenance": provenance(REVISION)}, 200, "does not log its decisions"),
+        ({"result": GOOD, "decision_id": 1, "provenance": provenance(REVISION)}, 200, "does not log its decisions"),
+        ({"result": GOOD, "provenance": provenance(REVISION, version="1.21.2")}, 200, "is 1.21.2: 1.21.3 or newer"),
+        ({"result": GOOD, "provenance": provenance(REVISION, version="")}, 200, "is of no version"),
         ({}, 200, "has other policies"),
         ([], 200, "did not answer with an object"),
         (b"", 200, "did not answer with JSON"),
         (b"<html>", 200, "did not answer with JSON"),
         ({"code": "internal_error", "message": "it broke"}, 500, "answered 500 it broke"),
-        ({"result": GOOD, "provenance": provenance(REVISION)}, 404, "answered 404"),
+        ({"result": GOOD, "decision_id": "d-1", "provenance": provenance(REVISION)}, 404, "answered 404"),
         (b"unauthorized", 401, "answered 401"),
     ],
 )
@@ -142,7 +192,7 @@ def test_the_proxy_of_the_environment_is_not_asked_for_loopback(
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    with server(answer({"result": GOOD, "provenance": provenance(REVISION)})) as address:
+    with server(answer({"result": GOOD, "decision_id": "d-1", "provenance": provenance(REVISION)})) as address:
         engine = OpaEngine(address, REVISION)
         assert engine.decide(allowed).allow
         engine.close()
@@ -165,6 +215,50 @@ def test_a_real_server_with_other_policies_denies(allowed: PolicyInput, opa_prog
 
 
 @pytest.mark.real
+def test_a_bundle_that_was_changed_after_it_was_signed_is_not_loaded(
+    opa_program: Path, default_bundle: PolicyBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = PolicyBundle.load({"main.rego": b"package tuner.main\n\nallow := true\ndeny := []\npackages := []\n"})
+    archive = signed_archive(opa_program, default_bundle, new_key())
+    monkeypatch.setattr("tuner.policy.server.signed_archive", lambda *_: archive)  # by a key that nobody trusts
+    with pytest.raises(PermanentError, match="does not load the policies"), OpaServer(opa_program, default_bundle):
+        pytest.fail("started")
+    unsigned = io.BytesIO()
+    with tarfile.open(fileobj=unsigned, mode="w:gz") as made:
+        raw = other.modules["main.rego"].encode()
+        entry = tarfile.TarInfo("main.rego")
+        entry.size = len(raw)
+        made.addfile(entry, io.BytesIO(raw))
+    monkeypatch.setattr("tuner.policy.server.signed_archive", lambda *_: unsigned.getvalue())
+    with pytest.raises(PermanentError, match="does not load the policies"), OpaServer(opa_program, default_bundle):
+        pytest.fail("started")
+
+
+@pytest.mark.real
+def test_every_decision_is_in_the_log_with_its_number_and_revision(
+    allowed: PolicyInput, opa_program: Path, default_bundle: PolicyBundle, tmp_path: Path
+) -> None:
+    log = tmp_path / "decisions.jsonl"
+    verdicts = []
+    for _ in range(2):
+        with OpaServer(opa_program, default_bundle, decisions=log) as engine:
+            verdicts.append(engine.decide(allowed))
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["decision_id"] for entry in entries] == [verdict.decision_id for verdict in verdicts]
+    for entry in entries:
+        assert entry["bundles"] == {"tuner": {"revision": default_bundle.revision}}
+        assert entry["path"] == "tuner/main"
+        assert entry["input"]["service"] == "orientation"
+        assert entry["result"]["allow"] is True
+
+
+@pytest.mark.parametrize("private", [b"", b"-----BEGIN PRIVATE KEY-----\n", new_key()[:-40]])
+def test_a_key_that_is_none_signs_nothing(tmp_path: Path, default_bundle: PolicyBundle, private: bytes) -> None:
+    with pytest.raises(UserError, match="private key in PEM"):
+        signed_archive(tmp_path / "opa", default_bundle, private)
+
+
+@pytest.mark.real
 def test_a_server_that_ends_denies(allowed: PolicyInput, opa_program: Path, default_bundle: PolicyBundle) -> None:
     with OpaServer(opa_program, default_bundle) as engine:
         assert engine.decide(allowed).allow
@@ -174,18 +268,18 @@ def test_a_server_that_ends_denies(allowed: PolicyInput, opa_program: Path, defa
 @pytest.mark.real
 def test_policies_that_opa_cannot_read_do_not_start(opa_program: Path) -> None:
     broken = PolicyBundle.load({"main.rego": b"package tuner.main\n\nallow if {\n"})
-    with pytest.raises(PermanentError, match=r"main\.rego"), OpaServer(opa_program, broken):
+    with pytest.raises(PermanentError, match=r"main\.rego:4"), OpaServer(opa_program, broken):
         pytest.fail("started")
 
 
 def test_a_program_that_is_not_there_does_not_start(tmp_path: Path, default_bundle: PolicyBundle) -> None:
-    with pytest.raises(PermanentError, match="exit code 127"), OpaServer(tmp_path / "opa", default_bundle):
+    with pytest.raises(PermanentError, match="cannot sign the policies"), OpaServer(tmp_path / "opa", default_bundle):
         pytest.fail("started")
 
 
 def test_a_program_that_never_listens_is_given_up(tmp_path: Path, default_bundle: PolicyBundle) -> None:
     program = tmp_path / "opa"
-    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.write_text('#!/bin/sh\n[ "$1" = sign ] || exec sleep 600\n')
     program.chmod(0o755)
     with (
         pytest.raises(TemporaryError, match="was not ready"),
@@ -200,6 +294,7 @@ import sys, time
 from pathlib import Path
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.server import OpaServer
+from tuner.policy.signing import new_key, signed_archive
 with OpaServer(Path(sys.argv[1]), PolicyBundle.default()) as engine:
     print("ready", flush=True)
     time.sleep(600)

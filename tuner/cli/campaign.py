@@ -19,7 +19,12 @@ __all__ = ["register"]
 PolicyEngineOption = Annotated[
     Literal["embedded", "opa"], typer.Option("--policy-engine", help="Who evaluates the policies.")
 ]
-OpaOption = Annotated[Path | None, typer.Option("--opa", help="The OPA program, where it is not on the PATH.")]
+OpaOption = Annotated[
+    str | None,
+    typer.Option(
+        "--opa", envvar="TUNER_OPA", help="The OPA program (default: on the PATH), or the address of a server."
+    ),
+]
 TraceOption = Annotated[
     str, typer.Option("--trace", envvar="TUNER_TRACE", help="Spans: none, console, otlp, or a collector's address.")
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,11 +30,11 @@ __all__ = ["Settings", "make_parts", "observability"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the command line chose. ``opa`` is the OPA program for ``policy_engine`` ``opa``."""
+    """What the command line chose. ``opa`` is the OPA program, or a server's address, for ``policy_engine`` ``opa``."""
 
     state: Path
     policy_engine: Literal["embedded", "opa"] = "embedded"
-    opa: Path | None = None
+    opa: str | None = None
     storage_url: str | None = None
 
 
@@ -51,13 +52,16 @@ def observability(trace: str, log_level: str, style: Literal["text", "json"] = "
 def make_parts(repository: Repository, settings: Settings, observer: Observer) -> Parts:
     """A campaign's parts on this machine: process backend, Locust, embedded forge."""
     state = settings.state
-    opa = _opa(settings) if settings.policy_engine == "opa" else None
+    remote = settings.opa if settings.policy_engine == "opa" and _is_address(settings.opa) else None
+    opa = _opa(settings) if settings.policy_engine == "opa" and remote is None else None
 
     def policies(bundle: PolicyBundle) -> AbstractContextManager[PolicyEngine]:
+        if remote is not None:
+            return _remote(remote, bundle)
         if opa is not None:
             from tuner.policy.server import OpaServer
 
-            return OpaServer(opa, bundle)
+            return OpaServer(opa, bundle, decisions=state / "decisions.jsonl")
         return _embedded(bundle)
 
     return Parts(
@@ -77,6 +81,23 @@ def make_parts(repository: Repository, settings: Settings, observer: Observer) -
 @contextmanager
 def _embedded(bundle: PolicyBundle) -> Iterator[PolicyEngine]:
     yield EmbeddedEngine(bundle)
+
+
+def _is_address(opa: str | None) -> bool:
+    return opa is not None and opa.startswith(("http://", "https://"))
+
+
+@contextmanager
+def _remote(address: str, bundle: PolicyBundle) -> Iterator[PolicyEngine]:
+    """A server that has loaded the same policies itself; its token and its CA are named by the environment."""
+    from tuner.policy.opa import OpaEngine
+
+    token, authority = os.environ.get("TUNER_OPA_TOKEN"), os.environ.get("TUNER_OPA_CA")
+    engine = OpaEngine(address, bundle.revision, token=token or None, authority=authority or None)
+    try:
+        yield engine
+    finally:
+        engine.close()
 
 
 def _opa(settings: Settings) -> Path:

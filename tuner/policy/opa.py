@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,13 +17,17 @@ from tuner.policy.model import PolicyDocument, Verdict
 
 __all__ = ["OpaEngine"]
 
+OLDEST = (1, 21, 3)
+"""Earlier ones may skip the verification of a signature."""
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class OpaEngine:
     """An OPA server whose active bundle must have exactly the expected revision.
 
-    ``timeout`` in seconds; ``authority`` is the path of the CA's certificate for an ``https`` address.
+    Its configuration must verify the signature of every bundle, by a key that it names, and log its decisions; OPA
+    before 1.21.3 could skip the verification, so it is refused. ``timeout`` in seconds; ``authority`` is the path of
+    the CA's certificate for an ``https`` address.
     """
 
     def __init__(
@@ -59,25 +65,20 @@ class OpaEngine:
 
     def decide(self, document: PolicyDocument) -> Verdict:
         """Judge one document by every package of its decision point."""
-        return decide(document, self._ask, self.name, self.revision)
+        logged: list[str] = []
+        verdict = decide(document, lambda entry, given: self._ask(entry, given, logged), self.name, self.revision)
+        return verdict.model_copy(update={"decision_id": logged[-1]}) if logged else verdict
 
-    def _ask(self, entry: str, document: dict[str, Any]) -> object:
+    def _ask(self, entry: str, document: dict[str, Any], logged: list[str]) -> object:
+        _check_configuration(_answered(self._client.get_config))
         # An error inside a built-in function is an error of the decision, as it is in the embedded engine: without
         # this OPA takes it for "undefined", and a rule that should deny would be silent.
         options = {"provenance": "true", "strict-builtin-errors": "true"}
-        try:
-            answer = self._client.query_rule(document, entry, query_params=options)
-        except requests.Timeout as error:
-            raise NoDecisionError("the OPA server did not answer in time") from error
-        except requests.HTTPError as error:
-            raise NoDecisionError(f"the OPA server answered {_reason(error.response)}") from error
-        except requests.JSONDecodeError as error:
-            raise NoDecisionError("the OPA server did not answer with JSON") from error
-        except requests.RequestException as error:
-            raise NoDecisionError(f"the OPA server cannot be reached ({type(error).__name__})") from error
-        if not isinstance(answer, dict):
-            raise NoDecisionError("the OPA server did not answer with an object")
+        answer = _answered(lambda: self._client.query_rule(document, entry, query_params=options))
         self._check_revision(answer)
+        if not isinstance(decision := answer.get("decision_id"), str) or not decision:
+            raise NoDecisionError("the OPA server does not log its decisions: configure decision_logs")
+        logged.append(decision)
         if "result" not in answer:
             raise NoDecisionError(f"the policies have no package {entry}, so nothing is allowed")
         return answer["result"]
@@ -93,6 +94,51 @@ class OpaEngine:
         if active != [self.revision]:
             found = ", ".join(active) or "none"
             raise NoDecisionError(f"the OPA server has other policies (revision {found}, expected {self.revision})")
+        version = str(provenance.get("version", "")) if isinstance(provenance, dict) else ""
+        if _order(version) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise NoDecisionError(f"the OPA server is {version or 'of no version'}: {oldest} or newer is needed")
+
+
+def _answered(ask: Callable[[], object]) -> dict[str, Any]:
+    """The server's answer; NoDecisionError where it gives none."""
+    try:
+        answer = ask()
+    except requests.Timeout as error:
+        raise NoDecisionError("the OPA server did not answer in time") from error
+    except requests.HTTPError as error:
+        raise NoDecisionError(f"the OPA server answered {_reason(error.response)}") from error
+    except requests.JSONDecodeError as error:
+        raise NoDecisionError("the OPA server did not answer with JSON") from error
+    except requests.RequestException as error:
+        raise NoDecisionError(f"the OPA server cannot be reached ({type(error).__name__})") from error
+    if not isinstance(answer, dict):
+        raise NoDecisionError("the OPA server did not answer with an object")
+    return answer
+
+
+def _check_configuration(answer: dict[str, Any]) -> None:
+    """Every bundle is verified by a key that the server has, and decisions are logged."""
+    result = answer.get("result")
+    configuration = result if isinstance(result, dict) else {}
+    bundles, keys = configuration.get("bundles"), configuration.get("keys")
+    if not isinstance(bundles, dict) or not bundles:
+        raise NoDecisionError("the OPA server has no bundles: configure one with a signature")
+    for name, bundle in bundles.items():
+        stated = bundle.get("signing") if isinstance(bundle, dict) else None
+        signing = stated if isinstance(stated, dict) else {}
+        key = signing.get("keyid")
+        if not key or not isinstance(keys, dict) or key not in keys:
+            raise NoDecisionError(f"the OPA server does not verify the bundle {name}: configure signing.keyid and keys")
+        if signing.get("exclude_files"):
+            raise NoDecisionError(f"the OPA server leaves files of the bundle {name} unverified: remove exclude_files")
+    if not isinstance(configuration.get("decision_logs"), dict):
+        raise NoDecisionError("the OPA server does not log its decisions: configure decision_logs")
+
+
+def _order(version: str) -> tuple[int, ...]:
+    parts = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    return tuple(map(int, parts.groups())) if parts else ()
 
 
 def _reason(response: requests.Response | None) -> str:

@@ -1,7 +1,8 @@
-"""A local OPA server with one bundle, for as long as it is needed."""
+"""A local OPA server with one signed bundle, for as long as it is needed."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 import time
@@ -14,6 +15,7 @@ import psutil
 from tuner.errors import PermanentError, TemporaryError
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.opa import OpaEngine
+from tuner.policy.signing import ALGORITHM, KEY_ID, new_key, public_key, signed_archive
 
 __all__ = ["OpaServer"]
 
@@ -30,9 +32,16 @@ exit "$code"
 
 
 class OpaServer:
-    """``opa run --server`` on a free port of the loopback address; a context manager that gives an ``OpaEngine``."""
+    """``opa run --server`` on a free port of the loopback address; a context manager that gives an ``OpaEngine``.
 
-    def __init__(self, program: Path, bundle: PolicyBundle, *, start_timeout: float = 30.0) -> None:
+    It loads the bundle by its signature, made with a key of this one server, and logs every decision: to the file
+    ``decisions``, where that is given.
+    """
+
+    def __init__(
+        self, program: Path, bundle: PolicyBundle, *, start_timeout: float = 30.0, decisions: Path | None = None
+    ) -> None:
+        self.decisions = decisions
         self.program = program
         self.bundle = bundle
         self.start_timeout = start_timeout
@@ -53,10 +62,12 @@ class OpaServer:
     def _start(self) -> OpaEngine:
         """TemporaryError where it is not ready in time, PermanentError where it cannot be started or refuses."""
         folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="tuner-opa-")))
-        self.bundle.write(folder / "bundle")
+        configuration = folder / "opa.json"
+        configuration.write_text(json.dumps(self._configuration(folder / "bundle.tar.gz")), encoding="utf-8")
         log = self._open.enter_context((folder / "log").open("w+b"))
+        self._open.callback(self._keep, folder / "log")
         command = [str(self.program), "run", "--server", "--addr=127.0.0.1:0", "--log-level=error"]
-        command += ["--disable-telemetry", "--bundle", str(folder / "bundle")]
+        command += ["--skip-version-check", "--config-file", str(configuration)]
         process = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sh", *command],
             cwd=folder,
@@ -68,6 +79,23 @@ class OpaServer:
         self._open.callback(_stop, process)
         return self._engine(process, folder / "log")
 
+    def _configuration(self, archive: Path) -> dict[str, object]:
+        private = new_key()
+        archive.write_bytes(signed_archive(self.program, self.bundle, private))
+        bundle = {"resource": archive.as_uri(), "signing": {"keyid": KEY_ID}}
+        return {
+            "bundles": {"tuner": bundle},
+            "keys": {KEY_ID: {"algorithm": ALGORITHM, "key": public_key(private)}},
+            "decision_logs": {"console": True},
+        }
+
+    def _keep(self, log: Path) -> None:
+        """Put the decisions of this server behind those of earlier ones."""
+        if self.decisions is not None:
+            lines = [line for line in log.read_bytes().splitlines(keepends=True) if b'"decision_id"' in line]
+            with self.decisions.open("ab") as file:
+                file.write(b"".join(lines))
+
     def _engine(self, process: subprocess.Popen[bytes], log: Path) -> OpaEngine:
         deadline = time.monotonic() + self.start_timeout
         while time.monotonic() < deadline:
@@ -77,10 +105,23 @@ class OpaServer:
             if (port := _listening(process.pid)) is not None:
                 engine = OpaEngine(f"http://127.0.0.1:{port}", self.bundle.revision)
                 self._open.callback(engine.close)
-                if engine.wait(deadline - time.monotonic()):
+                if engine.wait(min(1.0, deadline - time.monotonic())):
                     return engine
+                if reason := _refused(log):
+                    raise PermanentError(f"OPA does not load the policies: {reason}")
             time.sleep(0.02)
         raise TemporaryError(f"OPA was not ready within {self.start_timeout:g} s", delay=5)
+
+
+def _refused(log: Path) -> str:
+    """Why the bundle was not loaded, where OPA said so."""
+    for line in log.read_text(errors="replace").splitlines():
+        if "Bundle load failed" in line:
+            try:
+                return str(json.loads(line).get("msg", line))[:1000]
+            except ValueError:
+                return line[:1000]
+    return ""
 
 
 def _listening(keeper: int) -> int | None:
