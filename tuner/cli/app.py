@@ -7,7 +7,7 @@ import sys
 import typer
 
 from tuner import __version__
-from tuner.cli import audit, bench, campaign, doctor, experience, pull_request, replay, spec
+from tuner.cli import audit, bench, campaign, doctor, experience, policy, pull_request, replay, spec
 from tuner.cli.output import EXIT_CODES, Output, exit_code
 from tuner.errors import TunerError
 
@@ -49,6 +49,7 @@ spec.register(app)
 campaign.register(app)
 pull_request.register(app)
 audit.register(app)
+policy.register(app)
 experience.register(app)
 replay.register(app)
 bench.register(app)

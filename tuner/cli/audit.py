@@ -21,7 +21,7 @@ from tuner.ledger.verify import Verification, verify
 from tuner.repository.repository import Repository
 from tuner.repository.snapshot import Snapshot
 
-__all__ = ["ALLOWED_SIGNERS", "register"]
+__all__ = ["ALLOWED_SIGNERS", "chain_of", "register"]
 
 ALLOWED_SIGNERS = "audit/allowed_signers"
 
@@ -83,6 +83,13 @@ def show(campaign: Campaign, repo: Repo = Path(), ref: Ref = None, as_json: Json
 def key(state: StateFolder = None) -> None:
     """Print the line for audit/allowed_signers that trusts this machine's tuner; the key is made on first use."""
     typer.echo(ServiceKey.load(state_folder(state) / "key").allowed_signer, nl=False)
+
+
+def chain_of(repo: Path, campaign: str) -> tuple[Record, ...]:
+    """A campaign's records, by its id or path. UserError where there is none, PermanentError where it is broken."""
+    with Repository.around(repo) as repository:
+        found, path = _find(repository, campaign, None)
+        return read_chain(stored_chain(found, path))
 
 
 def _allowed(repository: Repository, branch: str) -> str:
