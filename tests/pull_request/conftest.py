@@ -11,6 +11,7 @@ import pytest
 from testbed.gitea import gitea_server
 from tests.pull_request.gitea_host import Town
 from tests.pull_request.github_host import github_host
+from tests.pull_request.gitlab_host import gitlab_host
 from tests.pull_request.hosting import ADA, BRANCH, FILES, MANIFEST, SPEC, Clock, Hosted, new_bare, plain_git
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.proposal import Proposal, change_digest
@@ -43,7 +44,7 @@ EMBEDDED: dict[str, Callable[[Path], Hosted]] = {
     "embedded-work-tree": _embedded_work_tree,
     "embedded-clone": _embedded_clone,
 }
-FAKES = {"github": github_host}
+FAKES = {"github": github_host, "gitlab": gitlab_host}
 HOSTS = [*EMBEDDED, *FAKES, pytest.param("gitea", marks=pytest.mark.real)]
 
 

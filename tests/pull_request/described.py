@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from openapi_schema_validator import OAS30Validator
-from referencing import Registry
+from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 _ROOT = "urn:api"
@@ -32,7 +32,9 @@ class Described:
     @cached_property
     def _registry(self) -> Registry[Any]:
         registry: Registry[Any] = Registry()
-        return registry.with_resource(_ROOT, DRAFT202012.create_resource(self.document))
+        resource: Resource[Any] = DRAFT202012.create_resource(self.document)
+        filled: Registry[Any] = registry.with_resource(_ROOT, resource)
+        return filled
 
     def check_request(self, method: str, template: str, query: Mapping[str, str], body: Any) -> None:
         """The query's names and values, and the body, are as described for the operation."""

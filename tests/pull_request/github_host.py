@@ -38,7 +38,7 @@ def fake_github(folder: Path) -> Iterator[FakeGitHub]:
 
 
 def forge_on(fake: FakeGitHub, patience: Patience = QUICK) -> GitHubForge:
-    hub = GitHubHub.with_token(fake.url, TOKEN, between_writes=0.0)
+    hub = GitHubHub.with_token(fake.url, lambda: TOKEN, between_writes=0.0)
     return GitHubForge(Project(fake.url, f"{OWNER}/{NAME}"), hub, patience)
 
 

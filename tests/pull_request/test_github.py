@@ -56,7 +56,7 @@ class Sleeps:
 def test_writes_are_far_enough_apart_for_the_secondary_limit(fake: FakeGitHub) -> None:
     push(fake)
     fake.limits.between_writes = 0.99
-    hub = GitHubHub.with_token(fake.url, TOKEN)
+    hub = GitHubHub.with_token(fake.url, lambda: TOKEN)
     forge = GitHubForge(Project(fake.url, PROJECT), hub, Patience(tries=1))
     number = open_one(forge)
     forge.comment(number, "said <!-- a -->", token="<!-- a -->")
@@ -181,7 +181,7 @@ def test_a_wrong_token_is_refused_without_being_told(fake: FakeGitHub) -> None:
 
 
 def test_a_server_that_is_not_there_is_waited_for(fake: FakeGitHub) -> None:
-    hub = GitHubHub.with_token("http://127.0.0.1:9", TOKEN)
+    hub = GitHubHub.with_token("http://127.0.0.1:9", lambda: TOKEN)
     with pytest.raises(TemporaryError):
         GitHubForge(Project("", PROJECT), hub, Patience(tries=2, sleep=lambda _: None)).find(BRANCH)
 

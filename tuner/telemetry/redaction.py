@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["REDACTED", "redact", "redact_event", "redact_value", "secret_name"]
+__all__ = ["REDACTED", "redact", "redact_event", "redact_value", "remember_secret", "secret_name"]
 
 REDACTED = "[redacted]"
 
@@ -36,6 +37,16 @@ _KNOWN = re.compile(
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.*?(-----END \1-----|\Z)", re.DOTALL)
 
 
+_remembered: deque[str] = deque(maxlen=256)
+"""Secrets that came from files or were minted; the newest stay."""
+
+
+def remember_secret(secret: str) -> None:
+    """Take a secret out of everything that is written from now on, wherever it came from; short ones are not."""
+    if len(secret) >= _SHORTEST and secret not in _remembered:
+        _remembered.append(secret)
+
+
 def secret_name(name: str) -> bool:
     """Whether a variable, key or header with this name holds a secret."""
     return _NAME.search(name) is not None
@@ -44,10 +55,12 @@ def secret_name(name: str) -> bool:
 def redact(text: str, environment: Mapping[str, str] | None = None) -> str:
     """The text without secrets.
 
-    They are: values of environment variables with secret names (by default this process's own), user information in
-    URLs, bearer tokens, authorization headers, ``password=…``, private keys, well-known kinds of token.
+    They are: remembered ones, values of environment variables with secret names (by default this process's own), user
+    information in URLs, bearer tokens, authorization headers, ``password=…``, private keys, well-known kinds of token.
     """
     for value in _secret_values(os.environ if environment is None else environment):
+        text = text.replace(value, REDACTED)
+    for value in tuple(_remembered):
         text = text.replace(value, REDACTED)
     text = _PEM.sub(REDACTED, text)
     text = _URL_USER.sub(rf"\1{REDACTED}@", text)

@@ -22,6 +22,18 @@ _PAGE = 100
 _Result = TypeVar("_Result")
 
 
+class _FreshToken(Auth.Token):
+    """Whoever mints tokens may replace them at any time."""
+
+    def __init__(self, read: Callable[[], str]) -> None:
+        super().__init__("unread")
+        self._read = read
+
+    @property
+    def token(self) -> str:
+        return self._read()
+
+
 class GitHubHub:
     """One for each account and server: writes are serial and ``between_writes`` seconds apart over all its projects.
 
@@ -50,9 +62,9 @@ class GitHubHub:
         )
 
     @classmethod
-    def with_token(cls, api: str, token: str, *, between_writes: float = _BETWEEN_WRITES) -> GitHubHub:
-        """As the owner of a token."""
-        return cls(api, Auth.Token(token), between_writes=between_writes)
+    def with_token(cls, api: str, token: Callable[[], str], *, between_writes: float = _BETWEEN_WRITES) -> GitHubHub:
+        """As the owner of a token, which is read anew at each use."""
+        return cls(api, _FreshToken(token), between_writes=between_writes)
 
     @classmethod
     def as_app(
