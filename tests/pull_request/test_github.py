@@ -15,6 +15,7 @@ from tests.pull_request.github_fake import NAME, OWNER, FakeGitHub, FakePull
 from tests.pull_request.github_host import TOKEN, fake_github, forge_on
 from tests.pull_request.hosting import BRANCH, FILES, MANIFEST
 from tuner.errors import PermanentError, TemporaryError, UserError
+from tuner.pull_request.command import asked_to_rerun
 from tuner.pull_request.decision import Outcome
 from tuner.pull_request.github.forge import GitHubForge
 from tuner.pull_request.github.hub import GitHubHub
@@ -221,3 +222,12 @@ def test_an_apps_token_that_is_about_to_end_is_not_used(fake: FakeGitHub, monkey
 def test_a_key_that_is_none_is_a_users_mistake() -> None:
     with pytest.raises(UserError, match="private key"):
         GitHubHub.as_app("https://api.example.com", "1", "not a key", 2)
+
+
+def test_a_request_to_rerun_counts_from_writers_alone(fake: FakeGitHub) -> None:
+    push(fake)
+    forge = forge_on(fake)
+    number = open_one(forge)
+    for author in ("eve", "stranger", "bob"):
+        fake.say(number, author, "/tuner rerun")
+    assert [remark.author for remark in asked_to_rerun(forge, number)] == ["bob"]
