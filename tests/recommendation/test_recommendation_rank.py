@@ -16,6 +16,7 @@ from tuner.engine.workload import Resources
 from tuner.errors import UserError
 from tuner.measurement.model import Interval
 from tuner.recommendation.cost import cost_of, replicas_for
+from tuner.recommendation.front import knee_words
 from tuner.recommendation.rank import Ranking, rank
 from tuner.search.objective import Goal, Metrics
 from tuner.search.record import Entry, Record, Status
@@ -93,7 +94,13 @@ def test_a_pareto_goal_names_its_front_and_its_knee(goal_of: Callable[..., Goal]
         entry(4, 100, cost=1.6, latency=0.011),
     ]
     ranking = rank(goal, history, "base")
-    assert ranking.front == (1, 2, 3)
+    assert [(point.trial, point.knee, point.baseline) for point in ranking.front] == [
+        (1, False, False),
+        (2, True, False),
+        (3, False, False),
+    ]
+    assert ranking.front[1].values == {"cost": 1.5, "latency": 0.010}
+    assert knee_words(ranking.front).startswith("3 configurations; the knee is trial 2")
     assert numbers(ranking)[0] == 2
     assert ranking.rule.startswith("the knee of the Pareto front of cost and latency")
 
@@ -130,7 +137,8 @@ def test_a_failed_trial_never_wins_whatever_the_goal(section: dict[str, object],
     ranking = rank(goal, history, "base")
     completed = {entry.number for entry in history if entry.status == "completed"}
     assert set(numbers(ranking)) <= completed
-    assert set(ranking.front) <= completed
+    assert {point.trial for point in ranking.front} <= completed
+    assert sum(point.knee for point in ranking.front) == bool(ranking.front)
     assert (ranking.reason == "") == bool(ranking.candidates)
     merits = [goal.merit(candidate.metrics) for candidate in ranking.candidates]
     assert merits == sorted(merits, reverse=True)

@@ -6,7 +6,14 @@ its share of the error that the spec allows.
 
 from __future__ import annotations
 
-from tuner.campaign.event import BandsRecommended, BlockFinished, BlockStarted, Judged, Recommended
+from tuner.campaign.event import (
+    BandsRecommended,
+    BlockFinished,
+    BlockStarted,
+    FrontRecommended,
+    Judged,
+    Recommended,
+)
 from tuner.campaign.judging import judge
 from tuner.campaign.machine import watch_machine
 from tuner.campaign.measuring import measure_server
@@ -35,9 +42,13 @@ _NUMBERS = 1000
 def confirm_candidates(session: Session) -> None:
     """Confirm and judge candidates, best first, until one is allowed, one is no better, or time or candidates end.
 
-    With bands these are the candidates of today's band, and the winners of all bands are recorded at the end.
+    With bands these are the candidates of today's band. What is best in each band, or the Pareto set, is recorded at
+    the end.
     """
-    _confirm(session)
+    ranking = _ranking(session)
+    _confirm(session, ranking)
+    if ranking.front and not session.progress.front:
+        session.journal.record(FrontRecommended(points=ranking.front))
     if session.inputs.goal.bands is not None and not session.progress.bands:
         session.journal.record(BandsRecommended(bands=_bands(session)))
 
@@ -53,8 +64,7 @@ def _bands(session: Session) -> tuple[Band, ...]:
     return bands_of(session.inputs.goal, _history(session), session.started.baseline_workload, shown)
 
 
-def _confirm(session: Session) -> None:
-    ranking = _ranking(session)
+def _confirm(session: Session, ranking: Ranking) -> None:
     if not ranking.candidates and not session.progress.recommended:
         baseline = session.baseline_trial.number
         session.journal.record(Recommended(candidate=baseline, recommendation=keep_without_candidate(ranking.reason)))

@@ -16,6 +16,7 @@ from tuner.policy.model import PolicyInput, Verdict
 from tuner.policy.point import AdmissionInput
 from tuner.recommendation.bands import Band
 from tuner.recommendation.confirm import Block
+from tuner.recommendation.front import FrontPoint
 from tuner.recommendation.model import Recommendation
 from tuner.space.assignment import Assignment
 from tuner.trial.hardware import Hardware
@@ -32,6 +33,7 @@ __all__ = [
     "Event",
     "ExperienceRecalled",
     "ForgeState",
+    "FrontRecommended",
     "Judged",
     "MachineChecked",
     "ProposalIntended",
@@ -231,6 +233,13 @@ class BandsRecommended(Value):
     bands: tuple[Band, ...]
 
 
+class FrontRecommended(Value):
+    """The Pareto set with its knee, once at the end of the confirmation."""
+
+    kind: Literal["front-recommended"] = "front-recommended"
+    points: tuple[FrontPoint, ...]
+
+
 class Judged(Value):
     """The policies' verdict on one candidate, with the whole document that they saw."""
 
@@ -285,6 +294,7 @@ Event = Annotated[
     | Remeasured
     | Recommended
     | BandsRecommended
+    | FrontRecommended
     | Judged
     | ProposalIntended
     | PullRequestChanged

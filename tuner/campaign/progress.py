@@ -16,6 +16,7 @@ from tuner.campaign.event import (
     CampaignStarted,
     Event,
     ExperienceRecalled,
+    FrontRecommended,
     Judged,
     MachineChecked,
     ProposalIntended,
@@ -27,6 +28,7 @@ from tuner.campaign.event import (
 )
 from tuner.measurement.drift import AGAIN, Level
 from tuner.recommendation.bands import Band
+from tuner.recommendation.front import FrontPoint
 from tuner.recommendation.model import Propose, Recommendation
 from tuner.trial.outcome import Completed, Failed, Inconclusive, Trial
 
@@ -56,6 +58,8 @@ class Progress:
     recommended: Mapping[int, Recommendation] = field(default_factory=lambda: MappingProxyType({}))
     bands: tuple[Band, ...] = ()
     """The best configuration for each band of arrival rates, where the spec has bands."""
+    front: tuple[FrontPoint, ...] = ()
+    """The Pareto set, where the goal is one."""
     judged: Mapping[int, Judged] = field(default_factory=lambda: MappingProxyType({}))
     intended: ProposalIntended | None = None
     pull_request: tuple[PullRequestChanged, ...] = ()
@@ -89,6 +93,8 @@ class Progress:
                 return replace(self, recommended=_with(self.recommended, event.candidate, event.recommendation))
             case BandsRecommended():
                 return replace(self, bands=event.bands)
+            case FrontRecommended():
+                return replace(self, front=event.points)
             case Judged():
                 return replace(self, judged=_with(self.judged, event.candidate, event))
             case ProposalIntended():

@@ -65,6 +65,7 @@ def report_input(session: Session) -> ReportInput:
         },
         recommendation=progress.decided,
         bands=progress.bands,
+        front=progress.front,
         counts=inputs.space.replicas,
         candidates=tuple(_candidate(session, number) for number in progress.recommended),
         comparison_rate=_comparison_rate(session),

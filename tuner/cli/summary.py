@@ -10,6 +10,7 @@ from tuner.campaign.progress import Progress
 from tuner.campaign.publishing import AUDIT_BRANCH
 from tuner.campaign.target import Target
 from tuner.recommendation.bands import STANDINGS, Stretch, stretch_words, stretches_of
+from tuner.recommendation.front import knee_words
 from tuner.recommendation.model import Comparison
 from tuner.space.assignment import Assignment
 
@@ -28,6 +29,7 @@ def summary(target: Target, progress: Progress) -> dict[str, Any]:
         "result": ended.result if ended else "running",
         "reason": ended.reason if ended else "",
         "recommendation": recommendation.model_dump(mode="json") if recommendation else None,
+        "front": [point.model_dump(mode="json") for point in progress.front],
         "bands": [band.model_dump(mode="json") for band in progress.bands],
         "verdicts": {str(number): judged.verdict.model_dump(mode="json") for number, judged in progress.judged.items()},
         "pull_request": pull.model_dump(mode="json") if pull else None,
@@ -61,6 +63,8 @@ def print_summary(console: Console, target: Target, progress: Progress) -> None:
             say("recommended", recommendation.reason)
         if recommendation.comparison is not None:
             say("measured", _measured(recommendation.comparison))
+    if progress.front:
+        say("pareto set", knee_words(progress.front))
     baseline = progress.started.baseline if progress.started is not None else None
     for number, stretch in enumerate(stretches_of(progress.bands)):
         say("" if number else "by traffic", _stretch(stretch, baseline))

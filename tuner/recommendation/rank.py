@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tuner.recommendation.front import FrontPoint, front_of
 from tuner.search.objective import Goal, Metrics
 from tuner.search.record import Entry
 from tuner.space.assignment import Assignment
@@ -32,8 +33,8 @@ class Ranking(Value):
 
     candidates: tuple[Candidate, ...]
     rule: str
-    front: tuple[int, ...] = ()
-    """Numbers of the trials on the Pareto front (the baseline's too), for a goal with several metrics."""
+    front: tuple[FrontPoint, ...] = ()
+    """The Pareto set (the baseline too, where it belongs to it), for a goal of that kind."""
     reason: str = ""
 
 
@@ -57,7 +58,7 @@ def rank(goal: Goal, history: Sequence[Entry], baseline_workload: str) -> Rankin
     return Ranking(
         candidates=tuple(ordered),
         rule=_rule(goal),
-        front=_front(goal, scored),
+        front=front_of(goal, scored, baseline_workload),
         reason="" if ordered else _nothing(scored, history),
     )
 
@@ -91,25 +92,6 @@ def _rule(goal: Goal) -> str:
         return f"the least money an hour for up to {goal.bands.rate:g} requests/s within the SLO, in whole replicas"
     direction = "highest" if goal.directions[0] == "maximize" else "lowest"
     return f"the {direction} {goal.names[0]} within the SLO"
-
-
-def _front(goal: Goal, scored: Sequence[tuple[Entry, Metrics]]) -> tuple[int, ...]:
-    if len(goal.directions) == 1 or goal.bands is not None:
-        return ()
-    signs = [1.0 if direction == "minimize" else -1.0 for direction in goal.directions]
-    points = {
-        entry.number: [sign * value for sign, value in zip(signs, goal.values(metrics, None), strict=True)]
-        for entry, metrics in scored
-    }
-    return tuple(
-        number for number, point in points.items() if not any(_dominates(other, point) for other in points.values())
-    )
-
-
-def _dominates(left: Sequence[float], right: Sequence[float]) -> bool:
-    """True where ``left`` is nowhere worse and somewhere better; smaller is better."""
-    pairs = list(zip(left, right, strict=True))
-    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
 
 
 def _nothing(scored: Sequence[tuple[Entry, Metrics]], history: Sequence[Entry]) -> str:

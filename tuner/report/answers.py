@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tuner.recommendation.front import knee_words
 from tuner.recommendation.model import Comparison
 from tuner.report import format as fmt
 from tuner.report.band import BandRow, band_rows, band_words
 from tuner.report.command import undo_commands, verify_commands
 from tuner.report.cost import monthly_words
 from tuner.report.decision import Decision, changes_of, decide, subject_of
+from tuner.report.front import FrontRow, front_rows
 from tuner.report.gain import Gain, cost_gains, gains_of
 from tuner.report.headline import headline, reason_words
 from tuner.report.load import load_words
@@ -38,6 +40,8 @@ class Answers:
     load: tuple[str, ...]
     monthly: str
     costs: tuple[Gain, ...]
+    front: tuple[FrontRow, ...]
+    knee: str
     bands: tuple[BandRow, ...]
     band_words: str
     rulings: tuple[Ruling, ...]
@@ -67,6 +71,8 @@ def answers_of(report: ReportInput) -> Answers:
         load=load_words(report),
         monthly=monthly_words(comparison, decision) if comparison is not None else "",
         costs=cost_gains(report),
+        front=front_rows(report),
+        knee=knee_words(report.front),
         bands=band_rows(report),
         band_words=band_words(report),
         rulings=rulings_of(report),

@@ -11,6 +11,7 @@ from tuner.errors import PermanentError
 from tuner.policy.model import PolicyInput, Verdict
 from tuner.recommendation.bands import Band
 from tuner.recommendation.efficiency import Efficiency
+from tuner.recommendation.front import FrontPoint
 from tuner.recommendation.model import Comparison, Cost, Propose, Recommendation
 from tuner.space.parameter import Parameter
 from tuner.spec.model import Scalar, TuningSpec
@@ -190,6 +191,8 @@ class ReportInput(Value):
     recommendation: Recommendation
     bands: tuple[Band, ...] = ()
     """The best configuration for each band of arrival rates, where the spec has bands."""
+    front: tuple[FrontPoint, ...] = ()
+    """The Pareto set, where the goal is one."""
     counts: tuple[int, ...] = ()
     """The numbers of replicas that the manifest may be given; empty where they are left as they are."""
     candidates: tuple[Candidate, ...] = ()

@@ -35,7 +35,7 @@ _EXACT, _STRIDE = 16, 1.06
 _FAR = 5.0
 """Standard deviations beyond which a number of replicas certainly suffices, or certainly does not."""
 _MOST = 1e6
-_ROUNDING = 1e-9
+_ROUNDING = 1e-13
 """Share of the rate by which floating point may miss a whole number of replicas."""
 _WORK = 20_000_000
 """Candidates times parts of a belief times stairs up to which each part of the belief is worked out by itself."""
