@@ -14,7 +14,7 @@ from tuner.campaign.observer import Silent
 from tuner.campaign.parts import Parts
 from tuner.campaign.run import run_campaign
 from tuner.campaign.target import Target, protected_branch
-from tuner.cli.forges import access_of, forge_of
+from tuner.cli.forges import access_of, calls_left, forge_of
 from tuner.cli.wiring import Settings, make_parts
 from tuner.engine.registry import engine_named
 from tuner.errors import TemporaryError, TunerError, UserError
@@ -61,7 +61,8 @@ def run_queued(asked: Asked, configuration: Configuration, settings: Settings) -
         parts = _parts(configuration, watched, repository, settings)
         progress = run_campaign(target, parts)
         base = progress.started.base_commit if progress.started else None
-        return account_of(target, progress, _inputs(repository, target, base))
+        account = account_of(target, progress, _inputs(repository, target, base))
+        return account.model_copy(update={"limits": calls_left(parts.forge)})
 
 
 def follow_repository(watched: Watched, configuration: Configuration, settings: Settings) -> Sequence[tuple[str, str]]:

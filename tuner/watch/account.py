@@ -26,7 +26,6 @@ def account_of(target: Target, progress: Progress, inputs: Inputs | None = None)
         phases=dict(progress.steps),
         trials=dict(Counter(trial.outcome.kind for trial in progress.trials.values())),
         denials=tuple(denials),
-        regressed=ended is not None and ended.result == "regressed",
     )
 
 

@@ -107,7 +107,17 @@ class ForgeChoice(Section):
 
     kind: Name = Field(description="Kind of forge, for example `gitea`, `github` or `gitlab`.")
     url: Text | None = Field(None, description="Address of its API (default: the public one of that kind).")
-    token: Secret | None = Field(None, description="Token for its API.")
+    token: Secret | None = Field(None, description="Token for its API (default: that of the repository).")
+    app: Text | None = Field(None, description="Id of a GitHub App, in the place of a token.")
+    installation: Integer | None = Field(None, ge=1, description="The App's installation.")
+    key: Secret | None = Field(None, description="The App's private key (PEM).")
+
+    @model_validator(mode="after")
+    def _whole_app(self) -> Self:
+        parts = (self.app, self.installation, self.key)
+        if any(part is not None for part in parts) and None in parts:
+            raise Mistake("a GitHub App needs app, installation and key", "write all three, or a token")
+        return self
 
 
 class Polling(Section):

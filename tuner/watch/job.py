@@ -63,8 +63,6 @@ class Account(Value):
     """Ids of the policies that denied."""
     limits: dict[str, int] = Field(default_factory=dict)
     """Calls that the forge still allows, by kind of call, where it tells."""
-    regressed: bool = False
-    """A repeated measurement found the service slower than its record."""
 
 
 @dataclass(frozen=True, slots=True)

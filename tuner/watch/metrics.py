@@ -41,8 +41,11 @@ class Metrics:
         self.denials = Counter(
             "tuner_policy_denials", "Denials of candidates, by policy.", ["policy"], registry=registry
         )
-        self.regressions = Counter(
-            "tuner_regressions", "Repeated measurements below the record.", ["service"], registry=registry
+        self.regressed = Gauge(
+            "tuner_regressed",
+            "1 where the last repeated measurement was below the record.",
+            ["repository", "service"],
+            registry=registry,
         )
         self.compute = Counter("tuner_compute_hours", "Core-hours of trials.", ["team"], registry=registry)
         self.calls = Gauge(
@@ -70,8 +73,8 @@ class Metrics:
             self.denials.labels(policy).inc()
         for kind, left in account.limits.items():
             self.calls.labels(job.repository, kind).set(left)
-        if account.regressed:
-            self.regressions.labels(job.service).inc()
+        if account.result in ("held", "regressed"):
+            self.regressed.labels(job.repository, job.service).set(account.result == "regressed")
 
     def lengths(self, lengths: Mapping[tuple[str, str], int], oldest: float) -> None:
         """How long the queue is: campaigns by state and team, and seconds that the oldest has waited."""

@@ -79,7 +79,8 @@ class ProcessRunner:
         """What a campaign needs of this process's environment, and the variables that its own secrets are in."""
         watched = self.configuration.repository(job.repository)
         forge = self.configuration.forges.get(watched.forge)
-        secrets = [secret.env for secret in (watched.token, forge.token if forge else None) if secret and secret.env]
+        named = (watched.token, forge.token, forge.key) if forge else (watched.token,)
+        secrets = [secret.env for secret in named if secret and secret.env]
         return {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name) or name in secrets}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.wasyncore import close_all
 
 from tuner.errors import PermanentError
 from tuner.watch.listening import host_and_port
@@ -61,6 +62,7 @@ class WebServer:
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:
+            close_all(self._map)
             raise PermanentError(f"cannot listen on {listen}: {error.strerror or error}") from error
         server: Any = made
         server.channel_class = _Channel
