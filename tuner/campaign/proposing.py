@@ -13,7 +13,7 @@ from typing import get_args
 
 from tuner.campaign.changing import changed_files, fleet_of, settings
 from tuner.campaign.event import CampaignEnded, ForgeState, ProposalIntended, PullRequestChanged
-from tuner.campaign.evidence import policy_files
+from tuner.campaign.evidence import attestations, policy_files
 from tuner.campaign.reporting import read_report, report_files
 from tuner.campaign.reserving import reserve_for
 from tuner.campaign.session import Session
@@ -115,6 +115,7 @@ def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes
     signed = sign_head(chain, session.parts.key, time=moment)
     audit = {str(path): raw for path, raw in target.audit.content(chain, signed).items()}
     audit |= policy_files(target, session.progress)
+    audit |= attestations(target, session.progress, session.journal.records[: intent.seq], session.parts.key)
     return Proposal(
         spec_path=target.spec_path,
         branch=branch_name(target.spec_path),

@@ -84,6 +84,16 @@ class AuditFiles:
         """The head's signature."""
         return self.chain.with_name(f"{self.campaign}.head.json.sig")
 
+    @property
+    def provenance(self) -> PurePosixPath:
+        """The attestation of how the change came about."""
+        return self.chain.with_name(f"{self.campaign}.provenance.sigstore.json")
+
+    @property
+    def summary(self) -> PurePosixPath:
+        """The attestation of the policies' verdict."""
+        return self.chain.with_name(f"{self.campaign}.verdict.sigstore.json")
+
     def content(self, chain: bytes, signed: SignedHead) -> dict[PurePosixPath, bytes]:
         """The three files to commit."""
         return {self.chain: chain, self.head: signed.head.encode(), self.signature: signed.signature.encode()}
