@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TUNER  := $(BIN)/tuner
+ARGONNE := ../shared/data/argonne_llm_bench/All_results.csv
+SERVING := --methods tuner+prior tuner tpe random --noise 0 --seeds 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
@@ -53,9 +55,14 @@ bench-demo: $(VENV)/.dev ## Where a campaign's time goes; writes bench/results/d
 bench-load: $(VENV)/.dev ## How good measurements are, against truth and against other tools; writes bench/results/load.json
 	@$(BIN)/python -m bench.load
 
-bench-search: $(VENV)/.dev ## How few trials a search needs, beside other tuners; writes bench/results/search.json
+bench-search: $(VENV)/.dev ## How few trials a search needs, beside other tuners; writes bench/results/search*.json
 	@$(BIN)/python -m bench.search_peers >/dev/null
-	@$(BIN)/python -m bench.search
+	@missed=0; \
+	$(BIN)/python -m bench.search || missed=1; \
+	$(BIN)/python -m bench.search --table $(ARGONNE) $(SERVING) || missed=1; \
+	table=$$($(BIN)/python -m bench.search_estimates) && \
+	$(BIN)/python -m bench.search --table "$$table" $(SERVING) || missed=1; \
+	exit $$missed
 
 bench-tables: $(VENV)/.dev ## Measure the tables of bench/tables on real Triton, resumable: an hour and a half on a quiet machine
 	@$(BIN)/python -m bench.measure_table text-orientation

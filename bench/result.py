@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 import sys
@@ -60,21 +61,40 @@ def write(
     runs: Sequence[Mapping[str, Any]],
     command: Sequence[str],
     code: tuple[str, ...] = CODE,
+    *,
+    groups: Sequence[Mapping[str, Any]] = (),
+    out: Path | None = None,
 ) -> Path:
-    """Write ``bench/results/NAME.json`` and print the table; the file's path. ``code``: what the figures depend on."""
+    """Write ``bench/results/NAME.json``, or ``out``, and print the table; the file's path.
+
+    ``code`` is what the figures depend on. A group and a run take a line each, where there are groups.
+    """
     result = BenchmarkResult(
         name=name,
         command=shlex.join(command),
         commit=BEGUN[code],
         machine=machine(),
         figures=tuple(figures),
+        groups=tuple(dict(group) for group in groups),
         runs=tuple(dict(run) for run in runs),
     )
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    path = out or RESULTS / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_lined(result) if groups else result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     _print(result)
     return path
+
+
+def _lined(result: BenchmarkResult) -> str:
+    """The result as JSON, its thousands of groups and runs a line each."""
+    parts = []
+    for name, value in result.model_dump(mode="json").items():
+        if isinstance(value, list):
+            value = "[\n" + ",\n".join(json.dumps(one, separators=(",", ":")) for one in value) + "\n]"
+            parts.append(f'"{name}": {value}')
+        else:
+            parts.append(f'"{name}": {json.dumps(value)}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def commit(code: Sequence[str] = CODE) -> str:

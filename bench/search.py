@@ -20,10 +20,10 @@ from pathlib import Path
 from bench import result
 from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, summaries
-from bench.search_jobs import METHODS, Job, Setting, measured
+from bench.search_jobs import METHODS, Job, Setting, kept, measured
 from bench.search_peers import ENVIRONMENT, PEERS
+from bench.search_runs import FEWEST
 from tuner.errors import UserError
-from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
 from tuner.replay.sheet import Sheet, read_sheet_file
 from tuner.replay.table import read_table_file
@@ -34,6 +34,8 @@ __all__ = ["DESCRIPTORS", "main", "shipped"]
 DATA = result.ROOT.parent / "shared" / "data"
 DEFAULT_TABLE = DATA / "rapp_v100" / "rapp_v100_dev.csv"
 DESCRIPTORS = result.ROOT / "bench" / "descriptors"
+DEFAULT = "rapp_v100"
+"""The shipped descriptor of the default table."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-trials", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="OUT", help="write figures and every run here")
-    parser.add_argument("--fresh", action="store_true", help="measure everything again")
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--fresh", action="store_true", help="measure everything again")
+    again.add_argument("--kept", action="store_true", help="measure nothing: sum up what was measured before")
     return parser
 
 
@@ -71,20 +75,23 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
     descriptor = (given.descriptor or shipped(read_sheet_file(given.table))).resolve()
     setting = Setting(given.table, descriptor, given.prior, given.slo_ms, given.max_trials)
     models = _models(setting, given.models)
-    methods = _methods(given.methods)
+    methods = given.methods if given.kept else _methods(given.methods)
     wanted = [
         Job(model, method, noise, tuple(range(min(given.slow_seeds, given.seeds) if method in PEERS else given.seeds)))
         for noise in dict.fromkeys(given.noise)
         for method in methods
         for model in models
     ]
-    rows = measured(setting, wanted, given.jobs, fresh=given.fresh)
-    figures = figures_of(rows, given.max_trials, goals=descriptor.stem if descriptor.parent == DESCRIPTORS else "")
-    if given.json is None:
+    rows = kept(setting, wanted) if given.kept else measured(setting, wanted, given.jobs, fresh=given.fresh)
+    if not rows:
+        raise UserError.of("nothing of this was measured before", "leave --kept out")
+    kind = descriptor.stem if descriptor.parent == DESCRIPTORS else ""
+    figures = figures_of(rows, given.max_trials, goals=kind)
+    if given.json is None and kind == DEFAULT:
         figures += proposal_times()
-        result.write("search", figures, summaries(rows, given.max_trials), command)
-    else:
-        _write(given.json, figures, [row.model_dump() for row in rows], command)
+    name = "search" if kind == DEFAULT else f"search-{descriptor.stem}"
+    groups, runs = summaries(rows, given.max_trials), [row.run() for row in rows]
+    result.write(name, figures, runs, command, groups=groups, out=given.json)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 
@@ -114,7 +121,12 @@ def _models(setting: Setting, asked: Sequence[str] | None) -> list[str]:
             near = nearest(name, table.services)
             fix = f"did you mean {near}?" if near else f"it has {', '.join(list(table.services)[:40])}"
             raise UserError.of(f"the table has no model {name}", fix, file=str(setting.table))
-    return list(dict.fromkeys(asked or table.services))
+    if asked:
+        return list(dict.fromkeys(asked))
+    chosen = [name for name, cells in table.services.items() if len(cells) >= FEWEST]
+    if left := len(table.services) - len(chosen):
+        sys.stderr.write(f"left out, of fewer than {FEWEST} configurations: {left} models\n")
+    return chosen or list(table.services)
 
 
 def _methods(asked: Sequence[str]) -> list[str]:
@@ -128,22 +140,6 @@ def _methods(asked: Sequence[str]) -> list[str]:
     if not chosen:
         raise UserError.of("no method is left to run", "install the peers, or name another method")
     return chosen
-
-
-def _write(out: Path, figures: Sequence[Figure], runs: list[dict[str, object]], command: Sequence[str]) -> None:
-    found = BenchmarkResult(
-        name="search",
-        command=" ".join(command),
-        commit=result.BEGUN[result.CODE],
-        machine=result.machine(),
-        figures=tuple(figures),
-        runs=tuple(runs),
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(found.model_dump_json() + "\n", encoding="utf-8")
-    for figure in figures:
-        verdict = "" if figure.met is None else f"  goal {figure.goal}: {'met' if figure.met else 'MISSED'}"
-        sys.stdout.write(f"{figure.id}: {figure.value:.4g} {figure.unit}{verdict}\n")
 
 
 if __name__ == "__main__":

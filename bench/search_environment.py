@@ -81,14 +81,15 @@ class Pipe:
     """A script that runs in an environment: a line of JSON goes in, a line comes out."""
 
     def __init__(self, environment: Environment, script: Path) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
         self._script = script
         self._process = subprocess.Popen(
-            (str(environment.home / "bin" / "python"), "-I", str(script)),
+            (str(environment.home / "bin" / "python"), "-P", "-s", str(script)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=dict(os.environ) | threads,
+            env=inherited | threads | {"PYTHONHASHSEED": "0"},  # or SMAC proposes something else each time
             text=True,
         )
 

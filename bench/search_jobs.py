@@ -6,6 +6,7 @@ other code is measured again.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import multiprocessing
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 
 from bench.search_environment import Pipe
 from bench.search_peers import ENVIRONMENT, PEERS, Peer, worker
-from bench.search_runs import Row, scored
+from bench.search_runs import SCORING, Row, scored
 from tuner.experience.model import Earlier
 from tuner.replay.advice import Adviser
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
@@ -33,7 +34,7 @@ from tuner.replay.strategy import Strategy, learned, strategy_named, tuner_sampl
 from tuner.replay.table import Table, read_table_file
 from tuner.search.learned import TunerSampler
 
-__all__ = ["METHODS", "OURS", "Job", "Setting", "measured"]
+__all__ = ["METHODS", "OURS", "Job", "Setting", "kept", "measured"]
 
 OURS = ("tuner+prior", "tuner")
 METHODS = (*OURS, "tpe", "random", "nsga2", *PEERS)
@@ -41,9 +42,9 @@ _ROOT = Path(__file__).resolve().parent.parent
 _REPLAY = tuple(
     f"tuner/replay/{name}.py" for name in ("descriptor", "expression", "recording", "run", "strategy", "table")
 )
-_SHARED = (*_REPLAY, "tuner/search/encoding.py", "tuner/search/pool.py", "bench/search_runs.py")
+_SHARED = (*_REPLAY, "tuner/search/encoding.py", "tuner/search/pool.py")
 _CODE = {
-    "ours": (*_SHARED, "tuner/replay", "tuner/search", "tuner/experience"),
+    "ours": (*_SHARED, "bench/search_runs.py", "tuner/replay", "tuner/search", "tuner/experience"),
     "optuna": (*_SHARED, "tuner/search/sampler.py", "tuner/search/design.py"),
     "peer": (*_SHARED, "bench/search_worker.py", "bench/search_peers.py", str(ENVIRONMENT.lock.relative_to(_ROOT))),
 }
@@ -103,6 +104,17 @@ def measured(setting: Setting, wanted: Sequence[Job], jobs: int, *, fresh: bool 
     return [rows[key] for key in keys]
 
 
+def kept(setting: Setting, wanted: Sequence[Job]) -> list[Row]:
+    """The rows that are known, of each method and noise those seeds that every model has."""
+    rows = _Store(setting).read()
+    found: list[Row] = []
+    for method, noise in dict.fromkeys((job.method, job.noise) for job in wanted):
+        jobs = [job for job in wanted if (job.method, job.noise) == (method, noise)]
+        shared = [seed for seed in jobs[0].seeds if all((job.model, method, noise, seed) in rows for job in jobs)]
+        found += [rows[job.model, method, noise, seed] for job in jobs for seed in shared]
+    return found
+
+
 def _missing(wanted: Iterable[Job], rows: dict[tuple[str, str, float, int], Row]) -> Iterator[Job]:
     for job in wanted:
         seeds = [seed for seed in job.seeds if (job.model, job.method, job.noise, seed) not in rows]
@@ -150,18 +162,35 @@ class _Store:
 
 @lru_cache
 def _code_of(method: str) -> str:
-    """The digest of the source that a method's rows depend on."""
+    """The digest of the source that a method's rows depend on; what is only said in it does not count."""
     kind = "ours" if method in OURS else "peer" if method in PEERS else "optuna"
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"scoring {SCORING}".encode())
     for name in _CODE[kind]:
         place = _ROOT / name
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(f"{file.relative_to(_ROOT)}\n".encode() + file.read_bytes())
+            digest.update(f"{file.relative_to(_ROOT)}\n{_meaning(file)}".encode())
     return digest.hexdigest()[:16]
+
+
+def _meaning(file: Path) -> str:
+    """What is left of a source without its comments and docstrings."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return text
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(body := getattr(node, "body", None), list):
+            node.body = [one for one in body if not _said(one)]  # type: ignore[attr-defined]
+    return ast.dump(tree)
+
+
+def _said(node: object) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
 def _run(setting: Setting, job: Job) -> list[Row]:
     """In a process of the pool: the job's runs."""
+    began = time.process_time()
     recording = _recording(setting, job.model)
     adviser = _adviser(setting, job.model, job.method) if job.method in OURS else None
     rows: list[Row] = []
@@ -175,10 +204,13 @@ def _run(setting: Setting, job: Job) -> list[Row]:
             "method": job.method,
         }
         if rows and adviser is not None and job.noise == 0:
-            rows.append(rows[0].model_copy(update={"seed": seed}))  # nothing in it is random
+            rows.append(rows[0].model_copy(update={"seed": seed, "cpu_s": 0.0}))  # nothing in it is random
             continue
         strategy = _strategy(setting, job, seed)
-        rows.append(scored(about, recording, strategy, adviser, setting.most))
+        row = scored(about, recording, strategy, adviser, setting.most)
+        ended = time.process_time()
+        rows.append(row.model_copy(update={"cpu_s": ended - began}))
+        began = ended
     return rows
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,9 @@ from bench.search_environment import Environment, Pipe
 from tuner.errors import PermanentError
 from tuner.experience.model import Tried
 from tuner.replay.recording import Recording
+from tuner.search.design import spread
 from tuner.search.encoding import Axis, axes_of
+from tuner.search.pool import Pool
 from tuner.space.assignment import Assignment
 from tuner.spec.model import Scalar
 
@@ -25,8 +26,9 @@ __all__ = ["ENVIRONMENT", "PEERS", "Peer", "worker"]
 
 PEERS = ("smac", "mlos")
 ENVIRONMENT = Environment("peers", Path(__file__).resolve().parent.parent / "requirements" / "peers.txt")
-_STEEPNESS = 3.0
-"""What a broken limit costs, by the logarithm of how far it is broken: steeper than any merit can rise meanwhile."""
+_TRIES = 8
+_STEP, _STEEPNESS = 1.0, 3.0
+"""What a broken limit costs: a step, so that nothing beyond it is the optimum, and more the farther it is broken."""
 
 
 def worker() -> Pipe:
@@ -36,7 +38,11 @@ def worker() -> Pipe:
 
 @dataclass(slots=True)
 class Peer:
-    """One run of a peer. It looks for the lowest cost: the merit's negative logarithm, raised by a broken limit."""
+    """One run of a peer. It looks for the lowest cost: the merit's negative logarithm, raised by a broken limit.
+
+    Like Optuna's samplers it is asked again for what was tried before or is none of the space, which counts as no
+    trial; after that the nearest configuration left is tried.
+    """
 
     method: str
     recording: Recording
@@ -44,38 +50,60 @@ class Peer:
     trials: int
     worker: Pipe
     _axes: tuple[Axis, ...] = field(init=False)
-    _cost: float | None = None
-    _worst: float = 0.0
+    _pool: Pool = field(init=False)
+    _costs: dict[Assignment, float] = field(default_factory=dict)
+    _failed: float = 1.0
+    """The cost of what did not run: above all that ran."""
 
     def __post_init__(self) -> None:
         self._axes = axes_of(self.recording.space)
+        self._pool = Pool(self._axes, self.recording.candidates)
+        sizes = [[len(_values(axis)), axis.ordered] for axis in self._axes]
+        begin = {"method": self.method, "seed": self.seed, "trials": self.trials, "sizes": sizes}
+        self.worker.exchange({"begin": begin})
 
     def ask(self) -> Assignment | None:
-        if self._cost is None:
-            order: dict[str, Any] = {
-                "method": self.method,
-                "seed": self.seed,
-                "trials": self.trials,
-                "sizes": [[len(_values(axis)), axis.ordered] for axis in self._axes],
-                "start": self._start(),
-            }
-        else:
-            order = {"cost": self._cost}
-        places = self.worker.exchange(order)["places"]
+        left = self._pool.without(self._costs)
+        if left is None:
+            return None
+        if not self._costs and self.recording.start is not None:
+            return self.recording.start
+        first: Assignment | None = None
+        for _ in range(_TRIES):
+            wished = self._wished()
+            if wished is None:
+                break
+            if wished not in self._costs and self.recording.space.contains(wished):
+                return wished
+            first = first or wished
+            self._say(wished, self._costs.get(wished, self._failed))
+        return left.nearest(first or self._any())
+
+    def _wished(self) -> Assignment | None:
+        places = self.worker.exchange({"ask": True})["places"]
+        if places is None:
+            return None
         pairs = zip(self._axes, places, strict=True)
         return Assignment({axis.parameter.name: _values(axis)[place] for axis, place in pairs})
 
-    def _start(self) -> list[int]:
-        start = self.recording.start
-        return [] if start is None else [_values(axis).index(start[axis.parameter.name]) for axis in self._axes]
+    def _any(self) -> Assignment:
+        """What is tried where a peer finds nothing more: the next of evenly spread points."""
+        return spread(self.recording.space, self._axes, len(self._costs), self.seed)
 
     def tell(self, tried: Tried) -> None:
         merit, excess = self.recording.merit(tried), self.recording.excess(tried)
         if merit is None or excess is None:
-            self._cost = self._worst + 1
+            cost = self._failed
         else:
-            self._cost = -float(np.log(merit)) + _STEEPNESS * max(excess, 0.0)
-            self._worst = max(self._worst, self._cost)
+            broken = 0.0 if excess <= 0 else _STEP + _STEEPNESS * excess
+            cost = broken - float(np.log(merit))
+            self._failed = max(self._failed, cost + 1)
+        self._costs[tried.assignment] = cost
+        self._say(tried.assignment, cost)
+
+    def _say(self, assignment: Assignment, cost: float) -> None:
+        places = [_values(axis).index(assignment[axis.parameter.name]) for axis in self._axes]
+        self.worker.exchange({"tell": {"places": places, "cost": cost}})
 
 
 def _values(axis: Axis) -> tuple[Scalar, ...]:

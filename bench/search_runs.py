@@ -17,7 +17,7 @@ from tuner.replay.strategy import Strategy, strategy_named
 from tuner.space.assignment import Assignment
 from tuner.value import Value
 
-__all__ = ["AFTER", "FEWEST", "SHARES", "Recommendation", "Row", "scored"]
+__all__ = ["AFTER", "FEWEST", "REGRET", "SCORING", "SHARES", "Recommendation", "Row", "scored"]
 
 SHARES = {"5": 0.95, "1": 0.99, "0": 1.0}
 """How much of the optimum counts as within 5 %, 1 % and 0 % of it."""
@@ -29,7 +29,10 @@ AFTER, SPREAD = 10, 20
 judged as those of a predictor, which nobody would teach with what a search prefers."""
 MARGIN = 0.9
 """A recommendation is compared with the best configuration at this share of the limit."""
+SCORING = 1
+"""To be raised when what counts of a method's trials changes: other tools' runs are measured again then."""
 _EXACT = 1e-9
+_KEPT = {"table", "model", "seed", "noise", "method", "trials_to", "regret", "infeasible", "ask_ms"}
 
 
 class Recommendation(Value):
@@ -51,7 +54,8 @@ class Row(Value):
     the share of all cells in the 90 % intervals, ``accuracy`` one minus the mean error of the predicted merit (which is
     that of the throughput, as the cost is known), ``accuracy_within`` that over the cells that hold the limits, and
     ``accuracy_spread`` that over the other cells after evenly spread trials. ``secure``: some cell holds the limits
-    with the margin that recommendations are compared at.
+    with the margin that recommendations are compared at. ``cpu_s`` is the processor's time in this process for the run
+    and, in the first of several that share it, for what was learned before it.
     """
 
     table: str
@@ -75,6 +79,11 @@ class Row(Value):
     accuracy_within: float | None = None
     accuracy_spread: float | None = None
     secure: bool = False
+    cpu_s: float = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """What a result holds of it."""
+        return self.model_dump(include=_KEPT)
 
 
 def scored(about: dict[str, Any], recording: Recording, strategy: Strategy, adviser: Adviser | None, most: int) -> Row:

@@ -1,9 +1,9 @@
 """Other tuners behind a pipe: a process of an environment of its own, which holds their packages and none of tuner's.
 
-A line of JSON in, a line of JSON out. ``{"method", "seed", "trials", "sizes": [[values, ordered], …], "start": […]}``
-begins a run; an answer ``{"places": […], "ms": …}`` asks for the configuration at these places of each parameter's list
-of values (the first one is the start, where there is one), and ``{"cost": c}`` tells what it cost, the lower the
-better. A new run may begin at any time.
+A line of JSON in, a line of JSON out. ``{"begin": {"method", "seed", "trials", "sizes": [[values, ordered], …]}}``
+begins a run, at any time; ``{"ask": true}`` is answered by ``{"places": […]}``, the configuration at these places of
+each parameter's list of values, or by ``{"places": null}`` where the tuner finds none that is new to it; and
+``{"tell": {"places": […], "cost": c}}`` says what a configuration cost, the lower the better, whoever chose it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,14 @@ import json
 import logging
 import sys
 import tempfile
-import time
 import warnings
 from typing import Any, Protocol
 
 
 class _Peer(Protocol):
-    def ask(self) -> list[int]: ...
+    def ask(self) -> list[int] | None: ...
 
-    def tell(self, cost: float) -> None: ...
+    def tell(self, places: list[int], cost: float) -> None: ...
 
 
 def _space(sizes: list[tuple[int, bool]], seed: int) -> Any:
@@ -50,17 +49,38 @@ def _places(values: Any, sizes: list[tuple[int, bool]]) -> list[int]:
     return [int(values[f"p{number}"]) for number in range(len(sizes))]
 
 
+def _quick_process(scenario: Any, facade: Any) -> Any:
+    """SMAC's own Gaussian process, which fits the same kernel to the same values in half of the time.
+
+    scikit-learn copies the kernel, priors and their random states and all, for each of the thousands of likelihoods of
+    one fit; without copies the likelihoods, and so all that SMAC proposes, are the same.
+    """
+    regression = importlib.import_module("sklearn.gaussian_process").GaussianProcessRegressor
+    process = importlib.import_module("smac.model.gaussian_process").GaussianProcess
+
+    class Regressor(regression):  # type: ignore[misc, valid-type]
+        def log_marginal_likelihood(self, *about: Any, **options: Any) -> Any:
+            return super().log_marginal_likelihood(*about, **options | {"clone_kernel": False})
+
+    class Process(process):  # type: ignore[misc, valid-type]
+        def _get_gaussian_process(self) -> Any:
+            return Regressor(**super()._get_gaussian_process().get_params(deep=False))
+
+    kernel = facade.get_kernel(scenario)
+    return Process(configspace=scenario.configspace, kernel=kernel, normalize_y=True, seed=scenario.seed)
+
+
 class _Smac:
     """SMAC3's Gaussian process (``BlackBoxFacade``), its defaults but for the number of points that it starts from.
 
     One point a parameter and one more, as for the other methods: its own 24 would be a quarter of the trials.
     """
 
-    def __init__(self, sizes: list[tuple[int, bool]], start: list[int], seed: int, trials: int) -> None:
+    def __init__(self, sizes: list[tuple[int, bool]], seed: int, trials: int) -> None:
         smac = importlib.import_module("smac")
-        self._results = importlib.import_module("smac.runhistory.dataclasses")
-        self._sizes, self._start = sizes, start
-        self._space = _space(sizes, seed)
+        self._runs = importlib.import_module("smac.runhistory.dataclasses")
+        self._configuration = importlib.import_module("ConfigSpace").Configuration
+        self._sizes, self._space = sizes, _space(sizes, seed)
         self._folder = tempfile.TemporaryDirectory(prefix="smac-")
         scenario = smac.Scenario(
             self._space, deterministic=True, n_trials=trials + 1, seed=seed, output_directory=self._folder.name
@@ -69,52 +89,56 @@ class _Smac:
         self._smac = facade(
             scenario,
             lambda config, seed=0: 0.0,  # noqa: ARG005 - never called: SMAC is asked and told
+            model=_quick_process(scenario, facade),
             initial_design=facade.get_initial_design(scenario, n_configs=len(sizes) + 1),
             overwrite=True,
             logging_level=False,
         )
-        self._asked: Any = None
+        self._asked: dict[tuple[int, ...], Any] = {}
 
-    def ask(self) -> list[int]:
-        if self._start:
-            return self._start
-        self._asked = self._smac.ask()
-        return _places(self._asked.config, self._sizes)
+    def ask(self) -> list[int] | None:
+        try:
+            asked = self._smac.ask()
+        except StopIteration:
+            return None
+        places = _places(asked.config, self._sizes)
+        self._asked[tuple(places)] = asked
+        return places
 
-    def tell(self, cost: float) -> None:
-        if self._start:
-            values = _values(self._start, self._sizes)
-            config = importlib.import_module("ConfigSpace").Configuration(self._space, values=values)
-            self._start, self._asked = [], self._results.TrialInfo(config, seed=0)
-        self._smac.tell(self._asked, self._results.TrialValue(cost=cost))
+    def tell(self, places: list[int], cost: float) -> None:
+        about = self._asked.get(tuple(places))
+        if about is None:
+            config = self._configuration(self._space, values=_values(places, self._sizes))
+            about = self._runs.TrialInfo(config, seed=0)
+        self._smac.tell(about, self._runs.TrialValue(cost=cost))
 
 
 class _Mlos:
     """mlos-core's optimiser over FLAML (CFO and BlendSearch); its other one is SMAC again."""
 
-    def __init__(self, sizes: list[tuple[int, bool]], start: list[int], seed: int, trials: int) -> None:  # noqa: ARG002
+    def __init__(self, sizes: list[tuple[int, bool]], seed: int, trials: int) -> None:  # noqa: ARG002
         optimizers = importlib.import_module("mlos_core.optimizers")
         self._data = importlib.import_module("mlos_core.data_classes")
         self._pandas = importlib.import_module("pandas")
-        self._sizes, self._start = sizes, start
+        self._sizes = sizes
         self._optimizer = optimizers.OptimizerFactory.create(
             parameter_space=_space(sizes, seed),
             optimization_targets=["cost"],
             optimizer_type=optimizers.OptimizerType.FLAML,
             optimizer_kwargs={"seed": seed},
         )
-        self._suggestion: Any = None
 
-    def ask(self) -> list[int]:
-        if self._start:
-            values = self._pandas.Series(_values(self._start, self._sizes), dtype=object)
-            self._suggestion, self._start = self._data.Suggestion(config=values), []
-        else:
-            self._suggestion = self._optimizer.suggest()
-        return _places(self._suggestion.config, self._sizes)
+    def ask(self) -> list[int] | None:
+        try:
+            return _places(self._optimizer.suggest().config, self._sizes)
+        except RuntimeError as error:
+            if "did not produce a suggestion" not in str(error):
+                raise
+            return None
 
-    def tell(self, cost: float) -> None:
-        self._optimizer.register(self._suggestion.complete(self._pandas.Series({"cost": cost})))
+    def tell(self, places: list[int], cost: float) -> None:
+        values = self._pandas.Series(_values(places, self._sizes), dtype=object)
+        self._optimizer.register(self._data.Suggestion(config=values).complete(self._pandas.Series({"cost": cost})))
 
 
 _PEERS: dict[str, Any] = {"smac": _Smac, "mlos": _Mlos}
@@ -128,16 +152,17 @@ def main() -> None:
     peer: _Peer | None = None
     for line in sys.stdin:
         order = json.loads(line)
-        began = time.perf_counter()
-        if "method" in order:
-            sizes = [(values, ordered) for values, ordered in order["sizes"]]
-            peer = _PEERS[order["method"]](sizes, order["start"], order["seed"], order["trials"])
+        answer: dict[str, Any] = {}
+        if "begin" in order:
+            wanted = order["begin"]
+            sizes = [(values, ordered) for values, ordered in wanted["sizes"]]
+            peer = _PEERS[wanted["method"]](sizes, wanted["seed"], wanted["trials"])
+        elif peer is not None and "tell" in order:
+            peer.tell(order["tell"]["places"], order["tell"]["cost"])
         elif peer is not None:
-            peer.tell(order["cost"])
-        if peer is not None:
-            places = peer.ask()
-            out.write(json.dumps({"places": places, "ms": (time.perf_counter() - began) * 1000}) + "\n")
-            out.flush()
+            answer = {"places": peer.ask()}
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
 
 
 if __name__ == "__main__":

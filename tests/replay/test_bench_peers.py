@@ -13,20 +13,20 @@ from bench.search_estimates import row_of
 from bench.search_peers import Peer
 from tuner.errors import PermanentError
 from tuner.replay.recording import Noise, Recording
-from tuner.replay.run import replay
+from tuner.replay.run import Step, replay
 
 PEER = """
 import json, sys
 for line in sys.stdin:
-    order = json.loads(line)
-    if "method" in order:
-        sizes, places = [size for size, _ in order["sizes"]], order["start"]
-        seen = [order]
-    else:
-        seen.append(order)
-        places = [len(seen) % size for size in sizes]
-    print(json.dumps({"places": places, "seen": seen}), flush=True)
-    if len(seen) > 6:
+    order, answer = json.loads(line), {}
+    if "begin" in order:
+        seen, sizes = [], [size for size, _ in order["begin"]["sizes"]]
+    seen.append(order)
+    if "ask" in order:
+        number = sum("ask" in one for one in seen)
+        answer = {"places": None if number > 9 else [number // 2 % size for size in sizes], "seen": seen}
+    print(json.dumps(answer), flush=True)
+    if len(seen) > 60:
         break
 """
 
@@ -53,33 +53,47 @@ def test_a_peer_begins_with_the_start_and_is_told_costs(pipe: Pipe, recording: R
     peer = Peer("any", recording, seed=3, trials=9, worker=pipe)
     steps = list(islice(replay(recording, peer, Noise(0.0, 0)), 4))
     assert steps[0].assignment == recording.start
-    assert [step.assignment["batch"] for step in steps[1:]] == [4, 8, 1]
-    seen = pipe.exchange({"cost": 0.0})["seen"]
-    assert seen[0] == {"method": "any", "seed": 3, "trials": 9, "sizes": [[4, True], [5, True]], "start": [0, 4]}
-    costs = [order["cost"] for order in seen[1:4]]
-    merits = [recording.merit(step.tried) or 0.0 for step in steps]
-    assert (costs[0] < costs[1]) == (merits[0] > merits[1])
+    seen = pipe.exchange({"ask": True})["seen"]
+    assert seen[0] == {"begin": {"method": "any", "seed": 3, "trials": 9, "sizes": [[4, True], [5, True]]}}
+    assert seen[1]["tell"]["places"] == [0, 4]  # the start, which nobody asked for
+    costs = {tuple(order["tell"]["places"]): order["tell"]["cost"] for order in seen if "tell" in order}
+    assert len(costs) == 4
+    held = [(recording.worth(step.assignment), costs[_places(recording, step)]) for step in steps]
+    known = sorted((worth, cost) for worth, cost in held if worth is not None)
+    assert [cost for _, cost in known] == sorted((cost for _, cost in known), reverse=True)
+    pipe.close()
+
+
+def _places(recording: Recording, step: Step) -> tuple[int, ...]:
+    parameters = recording.space.parameters
+    return tuple(list(parameter.domain.grid()).index(step.assignment[parameter.name]) for parameter in parameters)
+
+
+def test_what_was_tried_is_no_further_trial(pipe: Pipe, recording: Recording) -> None:
+    """This peer says everything twice, and nothing after nine times; every trial is another configuration."""
+    peer = Peer("any", recording, seed=0, trials=20, worker=pipe)
+    steps = list(replay(recording, peer, Noise(0.0, 0)))
+    assert {step.assignment for step in steps} == set(recording.candidates)
+    assert len(steps) == len(recording.candidates)
     pipe.close()
 
 
 def test_a_broken_limit_costs_more_than_its_merit_brings(pipe: Pipe, recording: Recording) -> None:
     peer = Peer("any", recording, seed=0, trials=9, worker=pipe)
-    costs = {}
     for assignment in recording.candidates:
         peer.tell(recording.tried(assignment))
-        costs[assignment] = peer._cost
     best = recording.best
     assert best is not None
-    assert min(costs, key=lambda assignment: costs[assignment] or 0.0) == best.assignment
+    assert min(peer._costs, key=lambda assignment: peer._costs[assignment]) == best.assignment
     pipe.close()
 
 
 def test_a_process_that_ended_is_an_error(pipe: Pipe) -> None:
-    answers = [pipe.exchange({"method": "any", "sizes": [[2, True]], "start": [0]})]
-    answers += [pipe.exchange({"cost": 1.0}) for _ in range(6)]
-    assert len(answers[-1]["seen"]) == 7
+    pipe.exchange({"begin": {"sizes": [[2, True]]}})
+    for _ in range(60):
+        pipe.exchange({"ask": True})
     with pytest.raises(PermanentError, match=r"peer\.py ended"):
-        pipe.exchange({"cost": 1.0})
+        pipe.exchange({"ask": True})
     pipe.close()
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench import search, search_jobs
 from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, quantile
+from bench.search_intervals import interval_of, share_at
 from bench.search_jobs import Job, Setting
 from bench.search_runs import Row, scored
 from tuner.replay.recording import Recording
@@ -77,13 +78,20 @@ def test_the_benchmark_writes_runs_and_resumes(setting: Setting, capsys: pytest.
     assert len(found["runs"]) == 4
     for run in found["runs"]:
         wanted = {"table", "model", "seed", "noise", "method", "trials_to", "regret", "infeasible", "ask_ms"}
-        assert wanted <= run.keys()
+        assert run.keys() == wanted
         assert run["trials_to"].keys() == {"5", "1", "0"}
         assert run["regret"].keys() == {"5", "10", "20"}
     capsys.readouterr()
     assert search.main([*asked, *options]) == 0
     assert "large" not in capsys.readouterr().err  # nothing was run again
     assert json.loads(out.read_text())["runs"] == found["runs"]
+    assert [(group["method"], group["model"], group["seeds"]) for group in found["groups"]] == [
+        ("tuner+prior", "large", 2),
+        ("random", "large", 2),
+    ]
+    assert search.main([*asked, *options, "--seeds", "3", "--kept"]) == 0
+    assert json.loads(out.read_text())["runs"] == found["runs"]  # the third seed is not known
+    assert search.main([*asked, "--models", "small1", "--kept"]) == 2
 
 
 def test_a_prior_holds_no_sibling(setting: Setting) -> None:
@@ -98,6 +106,25 @@ def test_rows_of_other_code_are_measured_again(setting: Setting, monkeypatch: py
     assert list(store.read()) == [("small1", "random", 0.0, 0)]
     monkeypatch.setattr(search_jobs, "_code_of", lambda _: "other")
     assert not store.read()
+
+
+def test_comments_make_no_row_stale(tmp_path: Path) -> None:
+    file = tmp_path / "one.py"
+    file.write_text('"""What it is."""\nONE = 1  # a number\n')
+    before = search_jobs._meaning(file)
+    file.write_text('"""What it is, better said."""\n\nONE = 1\n')
+    assert search_jobs._meaning(file) == before
+    file.write_text("ONE = 2\n")
+    assert search_jobs._meaning(file) != before
+
+
+def test_an_interval_holds_the_figure_and_knows_that_runs_of_one_model_are_alike() -> None:
+    models = [f"m{number % 5}" for number in range(100)]
+    values = [float(number % 5) for number in range(100)]
+    low, high = interval_of(models, values, share_at(0.5)) or (0.0, 0.0)
+    assert low < 2 < high
+    assert interval_of(models, [3.0] * 100, share_at(0.5)) == (3.0, 3.0)
+    assert interval_of(["a", "b"], [1.0, 2.0], share_at(0.5)) is None
 
 
 def test_a_mistake_is_one_line_and_exit_2(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,8 @@ def test_a_missing_section_is_named(descriptor_text: str) -> None:
         ("vit_b_16", "vit"),
         ("tinynet5_a", "tinynet"),
         ("yolo_v8", "yolo"),
+        ("YOLO-v5s", "yolo"),
+        ("bert-base", "bert"),
         ("7segment", "7segment"),
     ],
 )

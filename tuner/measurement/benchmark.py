@@ -51,13 +51,14 @@ class Figure(Value):
 
 
 class BenchmarkResult(Value):
-    """One run of one benchmark, as ``bench/results/NAME.json`` holds it."""
+    """One run of one benchmark, as ``bench/results/NAME.json`` holds it. ``groups`` sum up many runs."""
 
     name: str
     command: str
     commit: str
     machine: dict[str, str]
     figures: tuple[Figure, ...]
+    groups: tuple[dict[str, Any], ...] = ()
     runs: tuple[dict[str, Any], ...] = ()
 
 

@@ -22,7 +22,7 @@ from tuner.spec.section import Number, Section, Text, Written
 
 __all__ = ["Column", "Descriptor", "Ended", "Measured", "Varied", "read_descriptor", "read_descriptor_file"]
 
-_FAMILY = re.compile(r"[^0-9_]*")
+_FAMILY = re.compile(r"[^\W\d_]*")
 
 
 class Column(Section):
@@ -69,7 +69,7 @@ class Services(Section):
     """Which rows belong together: those with the same value in each ``column``.
 
     ``families`` name prefixes of services that resemble each other by construction; the longest prefix counts. Any
-    other service belongs to the family that its name begins with, up to the first digit or underscore.
+    other service belongs to the family that its name begins with, up to what is no letter; capitals do not count.
     """
 
     column: Texts
@@ -83,7 +83,7 @@ class Services(Section):
         found = [(len(prefix), family) for prefix, family in prefixes if service.lower().startswith(prefix.lower())]
         if found:
             return max(found)[1]
-        start = _FAMILY.match(service)
+        start = _FAMILY.match(service.lower())
         return (start[0] if start else "") or service
 
 
