@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from tests.search.surfaces import ALL, SLO, SPACE, START, Imaginary
 from tuner.search.acquisition import Outlook
 from tuner.search.aim import Aim, Demand, Limit, Objective
 from tuner.search.belief import Mixture
 from tuner.search.field import Posterior
 from tuner.search.fleet import replicas_of
+from tuner.search.learner import Learner
+from tuner.space.assignment import Assignment
 
 Floats = npt.NDArray[np.float64]
 
@@ -120,3 +123,45 @@ def test_only_allowed_numbers_of_replicas_are_taken() -> None:
     assert replicas_of(2500.0, 100.0, (2, 4, 8)) == 25, "as many as it would take"
     with pytest.raises(ValueError, match="bear nothing"):
         replicas_of(1.0, 0.0)
+
+
+def hourly(assignment: Assignment) -> float:
+    return 0.05 + float(assignment["share"]) / 100 * float(assignment["quota"]) / 100
+
+
+def bears(service: Imaginary, assignment: Assignment) -> float:
+    """Requests per second of one replica."""
+    return float(assignment["batch"]) / service.latency(assignment)
+
+
+def bill(service: Imaginary, assignment: Assignment, rate: float) -> float:
+    held = service.latency(assignment) <= SLO
+    return hourly(assignment) * replicas_of(rate, bears(service, assignment)) if held else math.inf
+
+
+@pytest.mark.parametrize("service", [Imaginary("new", 0.007, 0.0013), Imaginary("slow", 0.020, 0.0022)])
+def test_one_search_finds_the_best_of_every_band(service: Imaginary) -> None:
+    """Another configuration for each of three bands, of 200, in 24 trials, none of them known beforehand."""
+    rates = (20.0, 150.0, 900.0)
+
+    def capacity(assignment: Assignment) -> float:
+        return math.log(float(assignment["batch"]))
+
+    def offset(assignment: Assignment) -> float:
+        return -math.log(hourly(assignment))
+
+    each = tuple(Objective({"latency": -1.0}, offset, Demand(rate, capacity)) for rate in rates)
+    learner = Learner(SPACE, Aim(each, (Limit("latency", SLO),)))
+    tried = [service.tried(START)]
+    for _ in range(23):
+        choice = learner.choose(tried)
+        assert choice is not None
+        tried.append(service.tried(choice.assignment))
+    best = [min(ALL, key=lambda one, rate=rate: bill(service, one, rate)) for rate in rates]  # type: ignore[misc]
+    assert len({bill(service, one, rate) for one, rate in zip(best, rates, strict=True)}) == len(rates)
+    for number, (one, rate) in enumerate(zip(best, rates, strict=True)):
+        least = min(bill(service, other.assignment, rate) for other in tried)
+        assert least <= 1.05 * bill(service, one, rate), rate
+        chosen = learner.recommend(tried, number)
+        assert chosen is not None
+        assert bill(service, chosen.assignment, rate) <= 1.05 * bill(service, one, rate)

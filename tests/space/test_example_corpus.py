@@ -58,3 +58,12 @@ def test_a_bad_example_gets_the_error_that_it_names(path: Path) -> None:
         _space(path)
     lines = [str(problem) for problem in caught.value.problems]
     assert any(line.startswith(place) and fragment in line for line in lines), lines
+
+
+def test_with_bands_the_replicas_follow_from_the_rate_and_are_not_tried() -> None:
+    space = _space(_EXAMPLES / "good" / "tuning-bands.yaml")
+    assert [parameter.name for parameter in space.parameters] == ["max_batch_size", "cpu"]
+    assert space.replicas == tuple(range(2, 21))
+    plain = _space(_EXAMPLES / "good" / "tuning-resources.yaml")
+    assert "replicas" in [parameter.name for parameter in plain.parameters]
+    assert plain.replicas == ()

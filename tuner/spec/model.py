@@ -78,9 +78,16 @@ class Objective(Section):
     )
     rate: Rate | None = Field(None, description="The load at which latency is compared.")
     weights: dict[Metric, Annotated[Number, Field(gt=0, le=1e6)]] | None = Field(
-        None, description="Weights of a `weighted` goal; each above 0."
+        None,
+        description=(
+            "Weights of a `weighted` goal, each above 0, for example `{latency: 0.5, capacity: 0.3, cost: 0.2}` "
+            "(`capacity` is the throughput within the SLO). Each metric counts by the logarithm of its ratio to the "
+            "baseline's, so none needs a scale."
+        ),
     )
-    of: tuple[Metric, ...] | None = Field(None, max_length=3, description="Metrics of a `pareto` goal, at least two.")
+    of: tuple[Metric, ...] | None = Field(
+        None, max_length=3, description="Metrics of a `pareto` goal, at least two; its knee is proposed."
+    )
     bands: tuple[Rate, ...] | None = Field(
         None,
         min_length=1,
@@ -88,7 +95,7 @@ class Objective(Section):
         description=(
             "Upper ends of arrival-rate bands, ascending, for `minimize-cost`: one campaign finds for each the "
             "configuration that serves it for the least money an hour, in whole replicas. `load.expected` names the "
-            "band that the manifest has to serve today."
+            "band that the manifest has to serve today; with a parameter `replicas` it is given that many."
         ),
     )
 
