@@ -21,6 +21,7 @@ from tuner.ledger.head import sign_head
 from tuner.ledger.record import Record
 from tuner.pull_request.decision import Outcome
 from tuner.pull_request.effect import Effect, Push
+from tuner.pull_request.owners import owners_of
 from tuner.pull_request.proposal import Proposal, Proposed, branch_name, change_digest, propose
 from tuner.recommendation.model import Propose
 from tuner.space.assignment import Assignment
@@ -28,6 +29,7 @@ from tuner.value import digest_of
 
 __all__ = ["end_campaign"]
 
+_LABELS = ("tuner",)
 _OPEN = (Outcome.OPENED, Outcome.UPDATED, Outcome.UNCHANGED)
 
 
@@ -131,7 +133,16 @@ def _proposal(session: Session, assignment: Assignment, changes: dict[str, bytes
         date=moment,
         evidence=audit | {f"{target.evidence}/{name}": raw for name, raw in report_files(report).items()},
         trailers={"Tuner-Audit-Head": signed.head.hash},
+        draft=_warned(session),
+        labels=_LABELS,
+        reviewers=owners_of(session.parts.repository.snapshot(session.started.base_commit), changes),
     )
+
+
+def _warned(session: Session) -> bool:
+    """Whether a policy allows the change with a warning: then a person takes it out of the draft, having read that."""
+    accepted = session.progress.accepted
+    return accepted is not None and bool(session.progress.judged[accepted].verdict.warnings)
 
 
 def _told(proposed: Proposed) -> str:

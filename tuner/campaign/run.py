@@ -26,6 +26,7 @@ from tuner.campaign.reporting import write_report
 from tuner.campaign.searching import search_configurations
 from tuner.campaign.session import Session
 from tuner.campaign.target import Target
+from tuner.campaign.telling import tell_begun, tell_ended
 from tuner.errors import PermanentError, UserError
 from tuner.telemetry.logs import campaign_log, logger
 from tuner.telemetry.tracing import span
@@ -93,6 +94,7 @@ def _work(target: Target, parts: Parts, journal: Journal) -> None:
             )
         if not admit(session):
             return
+        tell_begun(target, parts)
         parts.observer.campaign(target.campaign, inputs.spec.budget.trials, inputs.spec.objective.goal)
         try:
             for name, step in AGAIN if target.occasion else STEPS:
@@ -136,7 +138,11 @@ def _start(session: Session, base: str) -> CampaignStarted:
 
 
 def _published(target: Target, parts: Parts, journal: Journal) -> Progress:
-    """Put the whole chain on the audit branch; with it the report, where no pull request carries it."""
+    """Tell the commit, and put the whole chain on the audit branch; with the report, where no pull request carries it.
+
+    In this order: what is on the audit branch is not looked at again.
+    """
+    tell_ended(target, parts, journal.progress)
     folder = target.folder(parts.state) / "report"
     alone = not journal.progress.carried and folder.is_dir()
     also = {f"{target.evidence}/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())} if alone else {}

@@ -29,6 +29,13 @@ TraceOption = Annotated[
     str, typer.Option("--trace", envvar="TUNER_TRACE", help="Spans: none, console, otlp, or a collector's address.")
 ]
 LogOption = Annotated[str, typer.Option("--log-level", help="debug, info, warning or error, to standard error.")]
+ForgeKind = Annotated[
+    Literal["embedded", "gitea", "github", "gitlab"],
+    typer.Option("--forge", help="Who hosts the pull requests; credentials come from the environment."),
+]
+ForgeApi = Annotated[
+    str | None, typer.Option("--forge-api", help="Address of the forge, where the repository's does not tell it.")
+]
 BranchOption = Annotated[str | None, typer.Option("--branch", help="The protected branch (default: the repository's).")]
 
 
@@ -45,6 +52,8 @@ def run(
     spec: Annotated[Path, typer.Argument(help="The spec, committed in its Git repository.")],
     state: StateFolder = None,
     branch: BranchOption = None,
+    forge: ForgeKind = "embedded",
+    forge_api: ForgeApi = None,
     policy_engine: PolicyEngineOption = "embedded",
     opa: OpaOption = None,
     storage: Storage = None,
@@ -53,11 +62,12 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run one campaign for a committed spec, or resume it where it stopped."""
+    from tuner.cli.chosen_forge import ForgeOption
     from tuner.cli.running import run_spec
     from tuner.cli.wiring import Settings, observability
 
     observability(trace, log_level)
-    settings = Settings(state_folder(state), policy_engine, opa, storage)
+    settings = Settings(state_folder(state), policy_engine, opa, storage, ForgeOption(forge, forge_api))
     raise typer.Exit(run_spec(spec, branch, settings, Output(as_json=as_json)))
 
 
@@ -70,6 +80,8 @@ def watch(
     ] = None,
     state: StateFolder = None,
     branch: BranchOption = None,
+    forge: ForgeKind = "embedded",
+    forge_api: ForgeApi = None,
     once: Annotated[bool, typer.Option("--once", help="Look once, and end.")] = False,
     interval: Annotated[float, typer.Option(help="Seconds between looks; a fifth of it is random.")] = 30.0,
     policy_engine: PolicyEngineOption = "embedded",
@@ -84,10 +96,11 @@ def watch(
 
     With --config it is a service: it runs until SIGTERM, which lets campaigns stop where they can go on later.
     """
+    from tuner.cli.chosen_forge import ForgeOption
     from tuner.cli.wiring import Settings, observability
 
     observability(trace, log_level, log_format)
-    settings = Settings(state_folder(state), policy_engine, opa, storage)
+    settings = Settings(state_folder(state), policy_engine, opa, storage, ForgeOption(forge, forge_api))
     if (repo is None) == (config is None):
         raise UserError.of("there is nothing to watch", "name either one repository or --config FILE")
     if config is not None:

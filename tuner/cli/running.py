@@ -16,6 +16,7 @@ from tuner.campaign.publishing import AUDIT_BRANCH, stored_chain
 from tuner.campaign.reporting import INPUT, report_files
 from tuner.campaign.run import run_campaign
 from tuner.campaign.target import Target, protected_branch
+from tuner.cli.chosen_forge import chosen_forge, origin_of
 from tuner.cli.committed import path_in_repository, refuse_uncommitted
 from tuner.cli.live import watching
 from tuner.cli.output import Output, exit_code, lines_of, table
@@ -33,9 +34,9 @@ __all__ = ["run_spec", "show_status", "watch_repository", "write_report"]
 
 def run_spec(spec: Path, branch: str | None, settings: Settings, output: Output) -> int:
     """Run or resume the campaign of one committed spec; the exit code."""
-    with Repository.around(spec.absolute()) as repository:
+    with Repository.around(spec.absolute()) as local, _hosted(local, settings) as repository:
         protected = protected_branch(repository, branch)
-        name = path_in_repository(repository, spec)
+        name = path_in_repository(local, spec)
         refuse_uncommitted(repository, protected, name, spec)
         service = load_spec(repository.snapshot(repository.resolve(protected)).read(name), name).spec.metadata.name
         target = Target.of(repository, name, protected, service)
@@ -52,7 +53,7 @@ def watch_repository(repo: str, branch: str | None, settings: Settings, output: 
     """
     seen: set[str] = set()
     told: set[tuple[str, str]] = set()
-    with _opened(repo, settings.state) as repository:
+    with _opened(repo, settings) as repository:
         while True:
             delay = pause or 0.0
             try:
@@ -71,7 +72,17 @@ def watch_repository(repo: str, branch: str | None, settings: Settings, output: 
 
 
 @contextmanager
-def _opened(repo: str, state: Path) -> Iterator[Repository]:
+def _hosted(local: Repository, settings: Settings) -> Iterator[Repository]:
+    """The repository itself where it is its own forge, else a clone of what its forge hosts."""
+    if settings.forge.kind == "embedded":
+        yield local
+        return
+    with _opened(origin_of(local), settings) as repository:
+        yield repository
+
+
+@contextmanager
+def _opened(repo: str, settings: Settings) -> Iterator[Repository]:
     """A folder is the repository itself; an address is cloned into the state folder."""
     if "://" not in repo and not Path(repo).exists() and ":" not in repo:
         raise UserError.of(f"there is no folder {repo}", "name a repository's folder, or the address of a remote one")
@@ -81,7 +92,9 @@ def _opened(repo: str, state: Path) -> Iterator[Repository]:
         return
     name = repo.rstrip("/").rpartition("/")[2].removesuffix(".git") or "repository"
     key = digest_of(repo).removeprefix("sha256:")[:12]
-    with Repository.clone(repo, state / "repositories" / f"{name}-{key}") as repository:
+    hosted = chosen_forge(settings.forge, repo)
+    folder = settings.state / "repositories" / f"{name}-{key}"
+    with Repository.clone(repo, folder, access=hosted.access if hosted else None) as repository:
         yield repository
 
 

@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tuner.campaign.observer import Observer
 from tuner.campaign.parts import Parts
+from tuner.cli.chosen_forge import ForgeOption, chosen_forge
 from tuner.engine.registry import engine_named
 from tuner.errors import UserError
 from tuner.ledger.signature import ServiceKey
@@ -36,6 +37,7 @@ class Settings:
     policy_engine: Literal["embedded", "opa"] = "embedded"
     opa: str | None = None
     storage_url: str | None = None
+    forge: ForgeOption = field(default_factory=ForgeOption)
 
 
 def observability(trace: str, log_level: str, style: Literal["text", "json"] = "text") -> None:
@@ -50,7 +52,7 @@ def observability(trace: str, log_level: str, style: Literal["text", "json"] = "
 
 
 def make_parts(repository: Repository, settings: Settings, observer: Observer) -> Parts:
-    """A campaign's parts on this machine: process backend, Locust, embedded forge."""
+    """A campaign's parts on this machine: process backend, Locust, the forge that was chosen."""
     state = settings.state
     remote = settings.opa if settings.policy_engine == "opa" and _is_address(settings.opa) else None
     opa = _opa(settings) if settings.policy_engine == "opa" and remote is None else None
@@ -64,9 +66,10 @@ def make_parts(repository: Repository, settings: Settings, observer: Observer) -
             return OpaServer(opa, bundle, decisions=state / "decisions.jsonl")
         return _embedded(bundle)
 
+    hosted = chosen_forge(settings.forge, repository.address)
     return Parts(
         repository=repository,
-        forge=EmbeddedForge(repository),
+        forge=EmbeddedForge(repository) if hosted is None else hosted.forge,
         engine=engine_named,
         backend=lambda trials: ProcessBackend(trials, state=state / "processes"),
         generator=lambda cpus: LocustGenerator(cpus),
