@@ -91,7 +91,7 @@ def test_the_nearest_miss_is_named_where_nothing_holds(table: Table) -> None:
 
 
 def test_a_search_that_rests_ends(recording: Recording) -> None:
-    resting = plateau(5)
+    resting = plateau(recording, 5)
     steps = list(islice(replay(recording, strategy_named("grid", recording, seed=0, trials=20), SILENT), 20))
     best = best_measured(steps)
     assert best is not None

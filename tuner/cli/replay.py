@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +15,7 @@ from tuner.errors import UserError
 
 if TYPE_CHECKING:
     from tuner.replay.advice import Adviser
+    from tuner.replay.bands import BandFound, Served
     from tuner.replay.recording import Recording
     from tuner.replay.run import Step
 
@@ -92,7 +92,7 @@ class _Shown:
         from tuner.replay.run import plateau
         from tuner.replay.run import replay as replayed
 
-        resting = plateau(max(10, trials // 2))
+        resting = plateau(self.recording, max(10, trials // 2))
         self.stopped = "every configuration was tried"
         for step in replayed(self.recording, strategy, Noise(noise, seed)):
             self.steps.append(step)
@@ -124,15 +124,18 @@ class _Shown:
         return f"{step.number:>4}  {step.assignment}  {measured}  {merit}{self._progress()}"
 
     def _progress(self) -> str:
-        from tuner.replay.advice import share_of
+        from tuner.replay.run import share_so_far
 
-        share = share_of(self.recording.best, _top(self.steps))
+        share = share_so_far(self.recording, self.steps)
         return "" if share is None else f"  (so far {share:.1%} of the best)"
 
     def end(self, console: Console) -> None:
         from tuner.replay.advice import missed
 
         found = self.document()
+        if self.recording.rates:
+            self._end_of_bands(console)
+            return
         best, chosen, optimum = found["best"], found["recommended"], found["optimum"]
         if best is None:
             console.print(f"nothing held the limits; {missed(self.recording, self.steps)}", markup=False)
@@ -144,13 +147,29 @@ class _Shown:
         console.print(f"in the recording: {where}", markup=False)
         console.print(f"stopped: {self.stopped}", markup=False)
 
+    def _end_of_bands(self, console: Console) -> None:
+        from tuner.replay.advice import missed
+        from tuner.replay.bands import bands_found
+
+        for band in bands_found(self.recording, self.steps, self.adviser):
+            told = missed(self.recording, self.steps) if band.best is None else str(band.best)
+            console.print(f"up to {band.up_to:g}: best measured {told}", markup=False)
+            if band.recommended is not None and (band.best is None or band.recommended != band.best):
+                console.print(f"    recommended: {band.recommended}", markup=False)
+            where = "nothing holds the limits" if band.optimum is None else f"the best is {band.optimum}"
+            console.print(f"    in the recording: {where}", markup=False)
+        console.print(f"stopped: {self.stopped}", markup=False)
+
     def document(self) -> dict[str, Any]:
         """All of it as JSON."""
+        from tuner.replay.bands import bands_found
         from tuner.replay.run import best_measured, nearest_miss
 
         best, top = self.recording.best, best_measured(self.steps)
-        chosen = None if self.adviser is None else self.adviser.recommended(self.steps)
         miss = nearest_miss(self.recording, self.steps) if top is None else None
+        if self.recording.rates:  # each has a best of its own
+            best, top = None, None
+        chosen = None if self.adviser is None or self.recording.rates else self.adviser.recommended(self.steps)
         return {
             "service": self.recording.service,
             "family": self.recording.family,
@@ -164,6 +183,7 @@ class _Shown:
             "optimum": None
             if best is None
             else {"assignment": dict(best.assignment), "merit": best.merit, "share": 1.0},
+            "bands": [_band(band) for band in bands_found(self.recording, self.steps, self.adviser)],
             "nearest_miss": None if miss is None else {"assignment": dict(miss[0].assignment), "over": miss[1]},
             "stopped": self.stopped,
         }
@@ -187,9 +207,25 @@ class _Shown:
         }
 
 
-def _top(steps: Sequence[Step]) -> float | None:
-    """The best true merit so far."""
-    return max((step.worth for step in steps if step.worth is not None), default=None)
+def _band(found: BandFound) -> dict[str, Any]:
+    return {
+        "above": found.above,
+        "up_to": found.up_to,
+        "best": _served(found.best),
+        "recommended": _served(found.recommended),
+        "optimum": _served(found.optimum),
+    }
+
+
+def _served(found: Served | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "assignment": dict(found.assignment),
+        "replicas": found.replicas,
+        "cost": found.cost,
+        "share": found.share,
+    }
 
 
 def _told(found: dict[str, Any]) -> str:

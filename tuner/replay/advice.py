@@ -32,9 +32,9 @@ class Adviser:
             raise ValueError("the sampler was given no space")
         self._recording, self._learner = recording, sampler.learner
 
-    def recommended(self, steps: Sequence[Step]) -> Assignment | None:
+    def recommended(self, steps: Sequence[Step], band: int = 0) -> Assignment | None:
         """The best of what was tried; ``None`` where of nothing it is credible that it holds the limits."""
-        found = self._learner.recommend(_tried(steps))
+        found = self._learner.recommend(_tried(steps), band)
         return None if found is None else found.assignment
 
     def predictions(self, steps: Sequence[Step], assignments: Sequence[Assignment]) -> tuple[Prediction, ...]:

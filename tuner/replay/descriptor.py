@@ -6,6 +6,7 @@ A descriptor is YAML that a person writes beside a table; every mistake in it is
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,7 +19,7 @@ from tuner.spec.document import MAX_BYTES, read_document
 from tuner.spec.mistake import Mistake, nearest, shown
 from tuner.spec.named_file import read_named
 from tuner.spec.parameters import ParameterName
-from tuner.spec.section import Number, Section, Text, Written
+from tuner.spec.section import Integer, Number, Section, Text, Written
 
 __all__ = ["Column", "Descriptor", "Ended", "Measured", "Varied", "read_descriptor", "read_descriptor_file"]
 
@@ -107,12 +108,38 @@ class Ended(Section):
         return self
 
 
+class Banded(Section):
+    """Bands of arrival rates by their upper ends, ascending, in what one replica bears of.
+
+    ``cost`` (CEL over the parameters) is what one replica costs; ``replicas`` are the numbers that are allowed, any
+    where there are none.
+    """
+
+    rates: tuple[Annotated[Number, Field(gt=0)], ...] = Field(min_length=1, max_length=16)
+    cost: Text | Number
+    replicas: tuple[Annotated[Integer, Field(ge=1)], ...] = Field((), max_length=1000)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        for key in ("rates", "replicas"):
+            for place, (lower, upper) in enumerate(pairwise(getattr(self, key)), 1):
+                if upper <= lower:
+                    raise Mistake(
+                        f"{upper:g} does not lie above {lower:g}", "write them in ascending order", at=(key, place)
+                    )
+        return self
+
+
 class Sought(Section):
-    """The merit, higher is better: ``known`` (CEL over the parameters) times each metric to its power."""
+    """The merit, higher is better: ``known`` (CEL over the parameters) times each metric to its power.
+
+    With ``bands`` that is what one replica bears, and the merit in a band is 1 / (cost of all replicas that bear it).
+    """
 
     maximize: dict[Text, Number] = Field(min_length=1)
     known: Text | Number = "1"
     unit: Text = "merit"
+    bands: Banded | None = None
 
 
 class Descriptor(Section):
@@ -148,6 +175,11 @@ class Descriptor(Section):
             compile_known(self.known, self.parameters)
         except Mistake as mistake:
             raise Mistake(mistake.what, mistake.fix, at=("objective", "known")) from mistake
+        try:
+            if self.objective.bands is not None:
+                compile_known(str(self.objective.bands.cost), self.parameters)
+        except Mistake as mistake:
+            raise Mistake(mistake.what, mistake.fix, at=("objective", "bands", "cost")) from mistake
         return self
 
     def _known(self, name: str, known: dict[str, Any], what: str, below: tuple[str, ...]) -> None:

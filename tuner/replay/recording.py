@@ -11,10 +11,12 @@ import numpy as np
 
 from tuner.errors import UserError
 from tuner.experience.model import Reading, Tried
+from tuner.replay.descriptor import Descriptor
 from tuner.replay.expression import Known, compile_known
 from tuner.replay.table import Cell, Table
-from tuner.search.aim import Aim, Limit, Objective
+from tuner.search.aim import Aim, Demand, Limit, Objective
 from tuner.search.encoding import axes_of
+from tuner.search.fleet import replicas_of
 from tuner.search.pool import Pool
 from tuner.space.assignment import Assignment
 from tuner.space.parameter import Domain, Parameter
@@ -85,14 +87,45 @@ class Recording:
             return Tried(assignment=assignment, outcome="failed")
         return Tried(assignment=assignment, outcome="completed", readings=cell.readings())
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The upper ends of the bands of arrival rates; none where the merit looks at no rate."""
+        return tuple(each.demand.rate for each in self.aim.objectives if each.demand is not None)
+
     def merit(self, tried: Tried) -> float | None:
-        """The merit that a trial measured, limits left aside; ``None`` where it failed."""
+        """The merit that a trial measured, limits left aside; ``None`` where it failed.
+
+        With bands: the geometric mean of its merits in all of them.
+        """
+        merits = self.merits(tried)
+        return None if merits is None else math.exp(sum(map(math.log, merits)) / len(merits))
+
+    def merits(self, tried: Tried) -> tuple[float, ...] | None:
+        """The merit in each band, as ``merit``; the only one without bands."""
+        logs = [self._bears(objective, tried) for objective in self.aim.objectives]
+        known = [log for log in logs if log is not None]
+        if len(known) < len(logs):
+            return None
+        return tuple(
+            math.exp(objective.offset(tried.assignment) + log)
+            if objective.demand is None
+            else math.exp(objective.offset(tried.assignment)) / _replicas(objective.demand, log)
+            for objective, log in zip(self.aim.objectives, known, strict=True)
+        )
+
+    def replicas(self, tried: Tried, band: int) -> int | None:
+        """How many replicas the trial's configuration takes in a band; ``None`` where it failed."""
+        objective = self.aim.objectives[band]
+        log = self._bears(objective, tried)
+        return None if log is None or objective.demand is None else _replicas(objective.demand, log)
+
+    def _bears(self, objective: Objective, tried: Tried) -> float | None:
+        """The logarithm of what is measured of the merit, or of what one replica bears."""
         found = {reading.metric: reading.value for reading in tried.readings}
-        objective = self.aim.objectives[0]
         if tried.outcome == "failed" or any(metric not in found for metric in objective.weights):
             return None
         logs = sum(weight * math.log(found[metric]) for metric, weight in objective.weights.items())
-        return math.exp(objective.offset(tried.assignment) + logs)
+        return logs if objective.demand is None else logs + objective.demand.capacity(tried.assignment)
 
     def excess(self, tried: Tried) -> float | None:
         """How far the worst limit is broken (above 0) or held: 0.1 is about 10 %. ``None`` where the trial failed."""
@@ -111,12 +144,27 @@ class Recording:
         tried = self.tried(assignment)
         return self.merit(tried) if self.holds(tried) else None
 
+    def worths(self, assignment: Assignment) -> tuple[float, ...] | None:
+        """The true merits by band; as ``worth``."""
+        tried = self.tried(assignment)
+        return self.merits(tried) if self.holds(tried) else None
+
     @cached_property
     def best(self) -> Best | None:
-        """The optimum of the recording; ``None`` where no configuration holds the limits."""
+        """The optimum of the recording; ``None`` where no configuration holds the limits. With bands: of the mean."""
         worths = [(assignment, self.worth(assignment)) for assignment in self.cells]
         known = [Best(assignment, worth) for assignment, worth in worths if worth is not None]
         return max(known, key=lambda found: found.merit, default=None)
+
+    @cached_property
+    def bests(self) -> tuple[Best, ...]:
+        """The optimum of each band, or the only one; empty where no configuration holds the limits."""
+        worths = {assignment: worth for assignment in self.cells if (worth := self.worths(assignment)) is not None}
+        if not worths:
+            return ()
+        places = range(len(self.aim.objectives))
+        found = [max(worths, key=lambda one, place=place: worths[one][place]) for place in places]  # type: ignore[misc]
+        return tuple(Best(one, worths[one][place]) for place, one in enumerate(found))
 
 
 def recording_of(table: Table, service: str | None = None) -> Recording:
@@ -126,18 +174,36 @@ def recording_of(table: Table, service: str | None = None) -> Recording:
     space = _space(table, (*cells, *table.failed.get(name, ())))
     candidates = tuple(space.feasible())
     known = compile_known(descriptor.known, descriptor.parameters)
-    objective = Objective(dict(descriptor.objective.maximize), _offset(known, candidates))
+    objectives = _objectives(descriptor, _offset(known, candidates), candidates)
     limits = tuple(Limit(metric, bound) for metric, bound in descriptor.limits.items())
     return Recording(
         service=name,
         family=table.family(name),
         unit=descriptor.objective.unit,
         space=space,
-        aim=Aim((objective,), limits),
+        aim=Aim(objectives, limits),
         start=_start(space, descriptor.start) if descriptor.start else None,
         candidates=candidates,
         cells=cells,
     )
+
+
+def _objectives(
+    descriptor: Descriptor, known: Callable[[Assignment], float], candidates: tuple[Assignment, ...]
+) -> tuple[Objective, ...]:
+    weights, bands = dict(descriptor.objective.maximize), descriptor.objective.bands
+    if bands is None:
+        return (Objective(weights, known),)
+    cost = _offset(compile_known(str(bands.cost), descriptor.parameters), candidates)
+
+    def offset(assignment: Assignment) -> float:
+        return -cost(assignment)
+
+    return tuple(Objective(weights, offset, Demand(rate, known, bands.replicas)) for rate in bands.rates)
+
+
+def _replicas(demand: Demand, log: float) -> int:
+    return replicas_of(demand.rate, math.exp(log), demand.counts)
 
 
 def _offset(known: Known, candidates: tuple[Assignment, ...]) -> Callable[[Assignment], float]:

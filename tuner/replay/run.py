@@ -12,7 +12,7 @@ from tuner.replay.recording import Best, Noise, Recording
 from tuner.replay.strategy import Strategy
 from tuner.space.assignment import Assignment
 
-__all__ = ["GAIN", "Step", "best_measured", "nearest_miss", "plateau", "replay"]
+__all__ = ["GAIN", "Step", "best_in", "best_measured", "nearest_miss", "plateau", "replay", "share_so_far"]
 
 GAIN = 0.01
 """A search that gained less over a stretch of trials has come to rest."""
@@ -60,6 +60,22 @@ def best_measured(steps: Sequence[Step]) -> Best | None:
     return max(held, key=lambda best: best.merit, default=None)
 
 
+def best_in(recording: Recording, steps: Sequence[Step], band: int) -> Best | None:
+    """The best of what measured within the limits in one band, with the merit that it measured there."""
+    held = [(step, recording.merits(step.tried)) for step in steps if step.holds]
+    known = [Best(step.assignment, merits[band]) for step, merits in held if merits is not None]
+    return max(known, key=lambda best: best.merit, default=None)
+
+
+def share_so_far(recording: Recording, steps: Sequence[Step]) -> float | None:
+    """How much of the optimum the truly best so far is, as the geometric mean over all bands; ``None`` without one."""
+    worths = [worth for step in steps if (worth := recording.worths(step.assignment)) is not None]
+    if not worths or not recording.bests:
+        return None
+    shares = [max(each) / best.merit for each, best in zip(zip(*worths, strict=True), recording.bests, strict=True)]
+    return math.exp(sum(map(math.log, shares)) / len(shares))
+
+
 def nearest_miss(recording: Recording, steps: Sequence[Step]) -> tuple[Step, float] | None:
     """The trial that broke its limits least, and by how much (0.1 is 10 %); ``None`` where every one failed."""
     missed = [(step, excess) for step in steps if (excess := recording.excess(step.tried)) is not None]
@@ -67,13 +83,17 @@ def nearest_miss(recording: Recording, steps: Sequence[Step]) -> tuple[Step, flo
     return None if found is None else (found[0], math.expm1(found[1]))
 
 
-def plateau(trials: int) -> Callable[[Sequence[Step]], str | None]:
-    """Ends a search whose last ``trials`` trials together gained less than 1 %."""
+def plateau(recording: Recording, trials: int) -> Callable[[Sequence[Step]], str | None]:
+    """Ends a search whose last ``trials`` trials together gained less than 1 %, on average over the bands."""
 
     def reason(steps: Sequence[Step]) -> str | None:
-        before = best_measured(steps[:-trials])
-        now = best_measured(steps)
-        if before is None or now is None or now.merit >= before.merit * (1 + GAIN):
+        gains = []
+        for band in range(len(recording.aim.objectives)):
+            before, now = best_in(recording, steps[:-trials], band), best_in(recording, steps, band)
+            if before is None or now is None:
+                return None
+            gains.append(math.log(now.merit / before.merit))
+        if sum(gains) / len(gains) >= math.log1p(GAIN) - 1e-12:
             return None
         return f"the last {trials} trials gained less than {GAIN:.0%}"
 

@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, CmaEsSampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from tuner.errors import UserError
@@ -56,6 +57,8 @@ def strategy_named(
     quiet()
     if name not in SAMPLERS:
         raise UserError.of(f"there is no sampler {name!r}", f"choose one of {', '.join(SAMPLERS)}")
+    if name == "cmaes" and len(recording.aim.objectives) > 1:
+        raise UserError.of("the sampler cmaes looks for one best value, not for bands", "choose tuner, nsga2 or tpe")
     if name in ("grid", "qmc"):
         return _Listed(recording, seed, grid=name == "grid")
     if name == "tuner":
@@ -92,7 +95,8 @@ class _Sampled:
     _pool: Pool = field(init=False)
 
     def __post_init__(self) -> None:
-        self._study = optuna.create_study(direction="maximize", sampler=self.sampler)
+        directions = [StudyDirection.MAXIMIZE] * len(self.recording.aim.objectives)
+        self._study = optuna.create_study(directions=directions, sampler=self.sampler)
         self._axes = axes_of(self.recording.space)
         self._pool = Pool(self._axes, self.recording.candidates)
 
@@ -145,18 +149,18 @@ class _Sampled:
             raise ValueError("nothing was asked for")
         self._known[tried.assignment] = None
         trial.set_user_attr("tried", tried.model_dump(mode="json"))
-        merit, excess = self.recording.merit(tried), self.recording.excess(tried)
+        merits, excess = self.recording.merits(tried), self.recording.excess(tried)
         broken = excess is None or excess > 0
         if not isinstance(self.sampler, CmaEsSampler):  # which knows no constraints
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
                 trial.set_constraint("limits", _FAILED if excess is None else max(excess, -1e6))
         elif broken:
-            merit = None
-        if merit is None:
+            merits = None
+        if merits is None:
             self._study.tell(trial, state=TrialState.PRUNED)
         else:
-            self._study.tell(trial, float(np.log(merit)))
+            self._study.tell(trial, [float(np.log(merit)) for merit in merits])
 
 
 class _Listed:
