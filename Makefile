@@ -9,7 +9,7 @@ SERVING := --methods tuner+prior tuner tpe random --noise 0 --seeds 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables docs lock clean
+.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables bench-service docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ bench-search: $(VENV)/.dev ## How few trials a search needs, beside other tuners
 bench-tables: $(VENV)/.dev ## Measure the tables of bench/tables on real Triton, resumable: an hour and a half on a quiet machine
 	@$(BIN)/python -m bench.measure_table text-orientation
 	@$(BIN)/python -m bench.measure_table file-type
+
+bench-service: $(VENV)/.dev ## What watching costs: 10,000 specs, 200 repositories; writes bench/results/service.json
+	@$(BIN)/python -m bench.service
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
 	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md

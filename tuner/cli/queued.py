@@ -14,7 +14,7 @@ from tuner.campaign.observer import Silent
 from tuner.campaign.parts import Parts
 from tuner.campaign.run import run_campaign
 from tuner.campaign.target import Target, protected_branch
-from tuner.cli.forges import access_of, calls_left, forge_of
+from tuner.cli.forges import Hosting, calls_left, hosting_of
 from tuner.cli.wiring import Settings, make_parts
 from tuner.engine.registry import engine_named
 from tuner.errors import TemporaryError, TunerError, UserError
@@ -51,14 +51,15 @@ def run_queued(asked: Asked, configuration: Configuration, settings: Settings) -
     one than the service saw: it is about to see that.
     """
     watched = configuration.repository(asked.repository)
-    with _opened(watched, settings.state) as repository:
+    hosting = hosting_of(configuration, watched)
+    with _opened(watched, hosting, settings.state) as repository:
         branch = protected_branch(repository, watched.branch)
         _still_meant(repository, branch, asked)
         text = repository.snapshot(repository.resolve(branch)).read(asked.spec_path)
         service = load_spec(text, asked.spec_path).spec.metadata.name
         target = Target.of(repository, asked.spec_path, branch, service, asked.occasion)
         _leave_rewritten(target, repository, settings.state)
-        parts = _parts(configuration, watched, repository, settings)
+        parts = _parts(hosting, repository, settings)
         progress = run_campaign(target, parts)
         base = progress.started.base_commit if progress.started else None
         account = account_of(target, progress, _inputs(repository, target, base))
@@ -67,13 +68,14 @@ def run_queued(asked: Asked, configuration: Configuration, settings: Settings) -
 
 def follow_repository(watched: Watched, configuration: Configuration, settings: Settings) -> Sequence[tuple[str, str]]:
     """Campaigns whose pull requests were closed since the last look, and how; their chains say so from now on."""
-    with _opened(watched, settings.state) as repository:
-        parts = _parts(configuration, watched, repository, settings)
+    hosting = hosting_of(configuration, watched)
+    with _opened(watched, hosting, settings.state) as repository:
+        parts = _parts(hosting, repository, settings)
         return [(target.campaign, pull.state.value) for target, pull in follow_pull_requests(parts)]
 
 
 @contextmanager
-def _opened(watched: Watched, state: Path) -> Iterator[Repository]:
+def _opened(watched: Watched, hosting: Hosting, state: Path) -> Iterator[Repository]:
     """The full clone that campaigns of a repository share; fetched by one process at a time."""
     key = digest_of(watched.url).removeprefix("sha256:")[:12]
     folder = state / "repositories" / f"{watched.name}-{key}"
@@ -81,7 +83,7 @@ def _opened(watched: Watched, state: Path) -> Iterator[Repository]:
 
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        repository = Repository.clone(watched.url, folder, local=True, access=access_of(watched))
+        repository = Repository.clone(watched.url, folder, local=True, access=hosting.access)
     with repository:
         yield repository
 
@@ -112,9 +114,8 @@ def _leave_rewritten(target: Target, repository: Repository, state: Path) -> Non
     folder.rename(folder.with_name(f"{folder.name}.on-{started.base_commit[:12]}"))
 
 
-def _parts(configuration: Configuration, watched: Watched, repository: Repository, settings: Settings) -> Parts:
-    parts = make_parts(repository, settings, Silent())
-    return replace(parts, forge=forge_of(configuration, watched, repository))
+def _parts(hosting: Hosting, repository: Repository, settings: Settings) -> Parts:
+    return replace(make_parts(repository, settings, Silent()), forge=hosting.forge(repository))
 
 
 def _inputs(repository: Repository, target: Target, base: str | None) -> Inputs | None:

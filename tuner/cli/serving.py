@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from tuner.cli.forges import access_of
+from tuner.cli.forges import hosting_of
 from tuner.cli.queued import follow_repository
 from tuner.cli.wiring import Settings
 from tuner.experience.database import sqlite_url
@@ -35,7 +35,7 @@ ended before another replica may lead."""
 _log = logger("watch")
 
 
-def serve(config: Path, settings: Settings) -> None:
+def serve(config: Path, settings: Settings, trace: str = "none") -> None:
     """Run the service until SIGTERM or SIGINT. UserError for mistakes in the configuration."""
     configuration = load_configuration(config)
     state = settings.state
@@ -54,8 +54,10 @@ def serve(config: Path, settings: Settings) -> None:
                     state,
                     configuration.leader.lease * _PATIENCE,
                     program=(str(Path(sys.executable).with_name("tuner")),),
+                    options=_options(settings, trace),
+                    extra={"TUNER_STORAGE": settings.storage_url} if settings.storage_url else {},
                 ),
-                open_mirror=lambda watched: _mirror(watched, state),
+                open_mirror=lambda watched: _mirror(configuration, watched, state),
                 state=state,
                 replica=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}",
                 follow=lambda watched: follow_repository(watched, configuration, settings),
@@ -67,6 +69,12 @@ def serve(config: Path, settings: Settings) -> None:
     _log.info("drained")
 
 
+def _options(settings: Settings, trace: str) -> tuple[str, ...]:
+    """What the service was started with, for its campaigns; addresses that may hold a password are no arguments."""
+    opa = ("--opa", str(settings.opa)) if settings.opa else ()
+    return ("--policy-engine", settings.policy_engine, *opa, "--trace", trace)
+
+
 def _leases(configuration: Configuration, database: Database) -> LeaseStore:
     leader = configuration.leader
     if leader.kind == "database":
@@ -76,9 +84,11 @@ def _leases(configuration: Configuration, database: Database) -> LeaseStore:
     return KubernetesLease(cluster(), leader.namespace, leader.name)
 
 
-def _mirror(watched: Watched, state: Path) -> Mirror:
+def _mirror(configuration: Configuration, watched: Watched, state: Path) -> Mirror:
     folder = state / "watch" / "mirrors" / f"{watched.name}.git"
-    return Mirror.open(watched.url, folder, branch=watched.branch, local=True, access=access_of(watched))
+    return Mirror.open(
+        watched.url, folder, branch=watched.branch, local=True, access=hosting_of(configuration, watched).access
+    )
 
 
 def _listen(configuration: Configuration, service: Service, stack: ExitStack) -> None:

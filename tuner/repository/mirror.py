@@ -26,6 +26,8 @@ _HEAD = "refs/tuner/mirror"
 _LISTING = 32 << 20
 _BATCH = 8 << 20
 """Bytes of files that are read by one git process."""
+_PATHS = 200
+"""Paths that are asked for by one git process."""
 _MOST_PACKS = 50
 _MOST_LOOSE = 5_000
 
@@ -105,16 +107,8 @@ class Mirror:
 
     def files(self, sha: str, wanted: Callable[[str], bool]) -> Mapping[str, str]:
         """Blob by path of the plain files of a commit whose path is wanted; no link, no name that may not be read."""
-        found = {}
-        for line in self.git.listing("ls-tree", "-r", "-z", "--full-tree", sha, limit=_LISTING).split(b"\0"):
-            head, _, name = line.partition(b"\t")
-            path = name.decode(errors="surrogateescape")
-            if not line or not wanted(path):
-                continue
-            mode, _, blob = head.decode("ascii").split()
-            if mode in REGULAR and _readable(path):
-                found[path] = blob
-        return found
+        raw = self.git.listing("ls-tree", "-r", "-z", "--full-tree", sha, limit=_LISTING)
+        return {path: blob for path, blob in _plain(raw) if wanted(path) and _readable(path)}
 
     def changed(self, old: str, new: str) -> Sequence[str]:
         """Paths that differ between two commits; the work is that of the change, not of the repository."""
@@ -122,16 +116,12 @@ class Mirror:
 
     def blobs(self, sha: str, paths: Sequence[str]) -> Mapping[str, str]:
         """Blob by path, of those paths that are plain files in the commit."""
+        found: dict[str, str] = {}
         readable = [path for path in paths if _readable(path)]
-        if not readable:
-            return {}
-        found = {}
-        asked = "".join(f"{sha}:{path}\n" for path in readable).encode()
-        answers = self.git.run("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=asked).text
-        for path, line in zip(readable, answers.split("\n"), strict=True):
-            blob, _, kind = line.rpartition(" ")
-            if kind == "blob" and self._plain(sha, path):
-                found[path] = blob
+        for start in range(0, len(readable), _PATHS):
+            some = readable[start : start + _PATHS]
+            raw = self.git.listing("ls-tree", "-z", "--full-tree", sha, "--", *some, limit=_LISTING)
+            found |= {path: blob for path, blob in _plain(raw) if path in some}
         return found
 
     def read(self, blobs: Sequence[str], largest: int) -> Iterator[tuple[str, bytes | None]]:
@@ -159,10 +149,6 @@ class Mirror:
     def remove(self) -> None:
         """Delete it; the next ``open`` makes it anew."""
         shutil.rmtree(self.git.folder, ignore_errors=True)
-
-    def _plain(self, sha: str, path: str) -> bool:
-        line = self.git.listing("ls-tree", "-z", "--full-tree", sha, "--", path, limit=_LISTING)
-        return line.split(b" ", 1)[0].decode() in REGULAR
 
     def _batches(self, blobs: Sequence[str], largest: int) -> Iterator[list[tuple[str, int | None]]]:
         if not blobs:
@@ -192,6 +178,15 @@ class _Collected:
     def write(self, chunk: bytes, /) -> int:
         self.bytes += chunk
         return len(chunk)
+
+
+def _plain(raw: bytes) -> Iterator[tuple[str, str]]:
+    """Path and blob of the plain files in a listing."""
+    for line in raw.split(b"\0"):
+        head, _, name = line.partition(b"\t")
+        mode, _, rest = head.partition(b" ")
+        if mode.decode("ascii") in REGULAR:
+            yield name.decode(errors="surrogateescape"), rest.rpartition(b" ")[2].decode("ascii")
 
 
 def _readable(path: str) -> bool:

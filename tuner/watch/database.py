@@ -22,6 +22,7 @@ from tuner.watch.tables import fences
 __all__ = ["Database", "FencedError", "migrations"]
 
 _WHAT = "the state database"
+_READING = "tuner_reading"
 _MIGRATION_LOCK = 5_862_337
 """Of PostgreSQL's advisory locks: two replicas that start together migrate one after the other."""
 
@@ -62,7 +63,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
         with guarded(self.url, _WHAT), self.engine.connect() as connection:
-            yield connection
+            yield connection.execution_options(**{_READING: True})
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -107,14 +108,15 @@ def migrations(connection: Connection | None = None) -> Config:
 
 
 def _begin_at_once(engine: Engine) -> None:
-    """A transaction of SQLite takes the write lock when it begins: one that reads first cannot fail to get it later."""
+    """A transaction that writes to SQLite takes the lock when it begins: one that reads first cannot fail later."""
 
     def connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA foreign_keys=ON")
 
     def begun(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reading = connection.get_execution_options().get(_READING, False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     event.listen(engine, "connect", connected)
     event.listen(engine, "begin", begun)

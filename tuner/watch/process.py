@@ -12,7 +12,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ __all__ = ["ProcessRunner"]
 
 _KEPT = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|SSL_CERT_(FILE|DIR)|SSH_AUTH_SOCK|KUBECONFIG|KUBERNETES_.*"
-    r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy|OTEL_.*|TUNER_(TRACE|STORAGE)|TRITON_.*|PYTHON(PATH|HASHSEED)"
+    r"|(HTTPS?|NO|ALL)_PROXY|(https?|no|all)_proxy|OTEL_.*|TUNER_(TRACE|STORAGE|OPA)|TRITON_.*|PYTHON(PATH|HASHSEED)"
 )
 _HOW = {1: "failed", 2: "refused", 4: "retry", 130: "stopped"}
 _LONGEST_ANSWER = 4 << 20
@@ -45,7 +45,9 @@ class ProcessRunner:
     state: Path
     patience: float
     program: Sequence[str] = (sys.executable, "-m", "tuner")
-    options: Sequence[str] = field(default=())
+    options: Sequence[str] = ()
+    extra: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables that every campaign gets beside its own."""
 
     def start(self, job: Job) -> _Process:
         logs = self.state / "watch" / "logs"
@@ -81,7 +83,8 @@ class ProcessRunner:
         forge = self.configuration.forges.get(watched.forge)
         named = (watched.token, forge.token, forge.key) if forge else (watched.token,)
         secrets = [secret.env for secret in named if secret and secret.env]
-        return {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name) or name in secrets}
+        kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name) or name in secrets}
+        return {**kept, **self.extra}
 
 
 @dataclass(slots=True)
