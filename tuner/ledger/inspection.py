@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import Field
 
 from tuner.errors import PermanentError
-from tuner.ledger.record import Record, genesis
+from tuner.ledger.record import Record, genesis, read_fields
 from tuner.value import Value
 
-__all__ = ["Chain", "Finding", "inspect"]
+__all__ = ["Chain", "Finding", "Link", "inspect", "walk"]
 
 
 class Finding(Value):
@@ -42,37 +45,59 @@ class Chain:
         return tuple(record for record in self.records if record is not None)
 
 
+class Link(NamedTuple):
+    """What of a record says where it belongs."""
+
+    seq: int
+    campaign: str
+    previous: str
+    hash: str
+
+
 def inspect(raw: bytes) -> Chain:
     """Check every byte: each line is one canonical record that follows the one before."""
     records: list[Record | None] = []
     findings: list[Finding] = []
-    for number, line in enumerate(_lines(raw), start=1):
-        try:
-            record = Record.read(line)
-        except ValueError as error:
-            findings.append(Finding(record=number, what=str(error)))
-            records.append(None)
-            continue
-        findings += _out_of_place(record, number, records)
-        records.append(record)
+    for line, (link, found) in zip(_lines(raw), walk(raw), strict=True):
+        records.append(None if link is None else Record.model_construct(**json.loads(line)))
+        findings += found
     return Chain(tuple(records), tuple(findings))
 
 
-def _lines(raw: bytes) -> list[bytes]:
+def walk(raw: bytes) -> Iterator[tuple[Link | None, list[Finding]]]:
+    """Each line's place in the chain, ``None`` for an unreadable record, and what is wrong; only the last is kept."""
+    last: Link | None = None
+    for number, line in enumerate(_lines(raw), start=1):
+        try:
+            fields = read_fields(line)
+        except ValueError as error:
+            last = None
+            yield None, [Finding(record=number, what=str(error))]
+            continue
+        link = Link(fields["seq"], fields["campaign"], fields["previous"], fields["hash"])
+        found = _out_of_place(link, number, last)
+        last = link
+        yield link, found
+
+
+def _lines(raw: bytes) -> Iterator[bytes]:
     """Lines with their newline; only a line feed ends one."""
-    *whole, rest = raw.split(b"\n")
-    return [line + b"\n" for line in whole] + ([rest] if rest else [])
+    start = 0
+    while start < len(raw):
+        end = raw.find(b"\n", start) + 1 or len(raw)
+        yield raw[start:end]
+        start = end
 
 
-def _out_of_place(record: Record, number: int, before: list[Record | None]) -> list[Finding]:
-    """What speaks against this record standing on this line, after the records before it."""
+def _out_of_place(record: Link, number: int, last: Link | None) -> list[Finding]:
+    """What speaks against this record standing on this line, after the record before it."""
     found = []
     if record.seq != number:
         found.append(f"says that it is record {record.seq}: records are missing, repeated or reordered before it")
-    if not before:
+    if number == 1:
         if record.previous != genesis(record.campaign):
             found.append("does not begin a chain: records before it are missing")
-    elif (last := before[-1]) is not None:
+    elif last is not None:
         if record.previous != last.hash:
             found.append(f"does not follow record {number - 1}")
         if record.campaign != last.campaign:

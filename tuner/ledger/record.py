@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from json.encoder import encode_basestring
+from typing import Annotated, Any, NoReturn, Self
 
 from pydantic import Field, JsonValue
 
 from tuner.value import Value, canonical_json, digest_of
 
-__all__ = ["CampaignId", "Digest", "Record", "Timestamp", "genesis", "timestamp"]
+__all__ = ["CampaignId", "Digest", "Record", "Timestamp", "genesis", "read_fields", "timestamp"]
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 CampaignId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$", max_length=200)]
@@ -65,18 +69,7 @@ class Record(Value):
 
         ValueError, with the reason, where it is not exactly the bytes that ``line`` writes or its hash is not its own.
         """
-        try:
-            record = cls.model_validate_json(line, strict=True)
-            spelled = record.line()
-        except RecursionError as error:
-            raise ValueError("is nested too deeply") from error
-        except ValueError as error:
-            raise ValueError("is not a record in JSON") from error
-        if spelled != line:
-            raise ValueError("is not spelled canonically")
-        if record.hash != record.expected_hash():
-            raise ValueError("has other content than its hash says")
-        return record
+        return cls.model_construct(**read_fields(line))  # type: ignore[return-value]
 
     def expected_hash(self) -> str:
         """The hash that the other fields give."""
@@ -85,3 +78,62 @@ class Record(Value):
     def line(self) -> bytes:
         """The record as it stands in the chain file: canonical JSON and a newline."""
         return canonical_json(self.model_dump(mode="json")).encode() + b"\n"
+
+
+def read_fields(line: bytes) -> dict[str, Any]:
+    """The fields of the record on one line, checked as ``Record.read`` does; ValueError, with the reason.
+
+    It does what the model would, without making one: a million records are looked at one by one.
+    """
+    try:
+        fields = _DECODER.decode(line.decode())
+        sound = _is_record(fields)
+        spelled = _ENCODER.encode(fields).encode() + b"\n" if sound else b""
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
+    except ValueError as error:
+        raise ValueError("is not a record in JSON") from error
+    if not sound:
+        raise ValueError("is not a record in JSON")
+    if spelled != line:
+        raise ValueError("is not spelled canonically")
+    # The hash is of the same bytes without itself; sorted keys put it in front of these four.
+    kind = encode_basestring(fields["kind"])
+    after = (
+        f',"kind":{kind},"previous":"{fields["previous"]}","seq":{fields["seq"]},"time":"{fields["time"]}"}}'.encode()
+    )
+    before = len(spelled) - 1 - len(after) - len(f',"hash":"{fields["hash"]}"')
+    if fields["hash"] != f"sha256:{hashlib.sha256(spelled[:before] + after).hexdigest()}":
+        raise ValueError("has other content than its hash says")
+    return fields  # type: ignore[no-any-return]
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""As ``canonical_json`` spells; made once."""
+_FIELDS = frozenset({"body", "campaign", "hash", "kind", "previous", "seq", "time"})
+_TEXTS = re.compile(
+    r"sha256:[0-9a-f]{64} sha256:[0-9a-f]{64} "
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z [A-Za-z0-9][A-Za-z0-9._@+-]{0,199}"
+)
+
+
+def _is_record(fields: Any) -> bool:
+    """What the model asks for, of a value that JSON gave."""
+    if not isinstance(fields, dict) or fields.keys() != _FIELDS:
+        return False
+    seq, kind = fields["seq"], fields["kind"]
+    texts = (fields["hash"], fields["previous"], fields["time"], fields["campaign"])
+    return (
+        type(seq) is int
+        and seq >= 1
+        and type(kind) is str
+        and 1 <= len(kind) <= 100
+        and type(fields["body"]) is dict
+        and all(type(text) is str for text in texts)
+        and _TEXTS.fullmatch(" ".join(texts)) is not None
+    )

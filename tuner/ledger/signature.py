@@ -18,9 +18,11 @@ from platformdirs import user_config_path
 
 from tuner.errors import PermanentError
 
-__all__ = ["NAMESPACE", "ServiceKey", "check_signature", "fingerprint"]
+__all__ = ["COMMITS", "NAMESPACE", "ServiceKey", "check_signature", "fingerprint"]
 
 NAMESPACE = "tuner-audit@v1"
+COMMITS = "git"
+"""The namespace in which Git signs and verifies commits."""
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _WIDTHS = (70, 76)  # ssh-keygen wraps at 70, PROTOCOL.sshsig recommends 76
 
@@ -83,6 +85,15 @@ class ServiceKey:
     def allowed_signer(self) -> str:
         """The line of an allowed-signers file that trusts this key for audit logs and nothing else."""
         return f'{self.identity} namespaces="{NAMESPACE}" {self.public}\n'
+
+    @property
+    def allowed_committer(self) -> str:
+        """The line of an allowed-signers file with which ``git verify-commit`` trusts this key for commits."""
+        return f'{self.identity} namespaces="{COMMITS}" {self.public}\n'
+
+    def sign_commit(self, raw: bytes) -> str:
+        """The signature that a commit of these bytes carries."""
+        return self.sign(raw, COMMITS)
 
     def sign(self, message: bytes, namespace: str = NAMESPACE) -> str:
         """The armored signature of a message."""

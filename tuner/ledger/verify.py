@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tuner.ledger.head import Head
-from tuner.ledger.inspection import Chain, Finding, inspect
+from tuner.ledger.inspection import Finding, Link, walk
 from tuner.ledger.signature import NAMESPACE, check_signature, fingerprint
 from tuner.ledger.signers import admitted_principals
 from tuner.value import Value, digest_of
@@ -41,11 +41,18 @@ def verify(
     ``campaign`` is the one that the files are named after. ``identity`` narrows the signer to one principal. A key's
     dates are held against ``at``, by default the time that the signed head states.
     """
-    inspected = inspect(chain)
-    findings = list(inspected.findings)
-    stated = _read_head(head, findings)
+    about_head: list[Finding] = []
+    stated = _read_head(head, about_head)
+    findings: list[Finding] = []
+    count, at_head = 0, None
+    for count, (record, found) in enumerate(walk(chain), start=1):
+        findings += found
+        if stated is not None and count == stated.records:
+            at_head = record
+    sound = not findings
+    findings += about_head
     if stated is not None:
-        findings += _against_head(chain, inspected, stated)
+        findings += _against_head(chain, count, at_head, stated, sound=sound)
         if campaign is not None and stated.campaign != campaign:
             findings.append(Finding(what=f"the head is for campaign {stated.campaign}, not for {campaign}"))
     moment = at
@@ -56,7 +63,7 @@ def verify(
         ok=not findings,
         findings=tuple(findings),
         campaign=stated.campaign if stated else None,
-        records=len(inspected.records),
+        records=count,
         signer=signer,
     )
 
@@ -71,9 +78,8 @@ def _read_head(raw: bytes, findings: list[Finding]) -> Head | None:
     return head
 
 
-def _against_head(chain: bytes, inspected: Chain, head: Head) -> list[Finding]:
+def _against_head(chain: bytes, count: int, at_head: Link | None, head: Head, *, sound: bool) -> list[Finding]:
     findings = []
-    count = len(inspected.records)
     if count < head.records:
         which = f"record {head.records}" if count + 1 == head.records else f"records {count + 1} to {head.records}"
         findings.append(Finding(what=f"the chain ends after {count} of {head.records} records: {which} missing"))
@@ -81,12 +87,11 @@ def _against_head(chain: bytes, inspected: Chain, head: Head) -> list[Finding]:
         Finding(record=number, what="was added after the head was signed")
         for number in range(head.records + 1, count + 1)
     ]
-    at_head = inspected.records[head.records - 1] if count >= head.records else None
     if at_head is not None and at_head.hash != head.hash:
         findings.append(Finding(record=head.records, what="is not the one whose hash the head holds"))
     if at_head is not None and at_head.campaign != head.campaign:
         findings.append(Finding(record=head.records, what=f"is of another campaign than the head's {head.campaign}"))
-    if digest_of(chain) != head.chain and not findings and inspected.ok:
+    if digest_of(chain) != head.chain and not findings and sound:
         findings.append(Finding(what="the chain file has other bytes than the head says"))
     return findings
 
