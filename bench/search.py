@@ -20,13 +20,13 @@ from pathlib import Path
 from bench import result
 from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, summaries
-from bench.search_jobs import METHODS, Job, Setting, kept, measured
+from bench.search_jobs import kept, measured
 from bench.search_peers import ENVIRONMENT, PEERS
 from bench.search_runs import FEWEST
+from bench.search_setting import METHODS, Job, Setting
 from tuner.errors import UserError
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
 from tuner.replay.sheet import Sheet, read_sheet_file
-from tuner.replay.table import read_table_file
 from tuner.spec.mistake import nearest
 
 __all__ = ["DESCRIPTORS", "main", "shipped"]
@@ -115,7 +115,7 @@ def _covers(descriptor: Descriptor, names: set[str]) -> bool:
 
 
 def _models(setting: Setting, asked: Sequence[str] | None) -> list[str]:
-    table = read_table_file(setting.table, setting.described())
+    table = setting.read()
     for name in asked or ():
         if name not in table.services:
             near = nearest(name, table.services)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bench.search_intervals import interval_of, share_at
-from bench.search_jobs import OURS
 from bench.search_runs import AFTER, REGRET, SHARES, SPREAD, Row
+from bench.search_setting import OURS
 from tuner.measurement.benchmark import Against, Figure
 
 __all__ = ["figures_of", "quantile", "summaries"]

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import search, search_jobs
+from bench import search, search_jobs, search_kept, search_setting
 from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, quantile
 from bench.search_intervals import interval_of, share_at
-from bench.search_jobs import Job, Setting
+from bench.search_kept import Store
 from bench.search_runs import Row, scored
+from bench.search_setting import METHODS, OURS, Job, Setting
 from tuner.replay.recording import Recording
 from tuner.replay.sheet import read_sheet
 from tuner.replay.strategy import strategy_named
@@ -95,27 +96,50 @@ def test_the_benchmark_writes_runs_and_resumes(setting: Setting, capsys: pytest.
 
 
 def test_a_prior_holds_no_sibling(setting: Setting) -> None:
-    experience = search_jobs._experience(setting, "small1")
+    experience = setting.experience("small1")
     assert [one.service for one in experience] == ["large"]
 
 
-def test_rows_of_other_code_are_measured_again(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = Job("small1", "random", 0.0, (0,))
-    store = search_jobs._Store(setting)
-    store.append(search_jobs._run(setting, job))
-    assert list(store.read()) == [("small1", "random", 0.0, 0)]
-    monkeypatch.setattr(search_jobs, "_code_of", lambda _: "other")
+@pytest.mark.parametrize("method", ["tuner", "random"])
+def test_rows_belong_to_what_made_them(setting: Setting, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    store = Store(setting)
+    store.append(search_jobs._run(setting, Job("small1", method, 0.0, (0,))))
+    assert list(store.read()) == [("small1", method, 0.0, 0)]
+    search_kept._code.cache_clear()
+    monkeypatch.setattr(search_kept, "_sources", lambda kind: f"other than that of {kind}")
     assert not store.read()
+
+
+def test_a_change_of_the_search_makes_no_other_run_stale(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, sources = Store(setting), search_kept._sources
+    before = {method: store.code("small1", method) for method in METHODS}
+    search_kept._code.cache_clear()
+    monkeypatch.setattr(search_kept, "_sources", lambda kind: "new" if kind == "ours" else sources(kind))
+    changed = {method for method in METHODS if store.code("small1", method) != before[method]}
+    assert changed == set(OURS)
+
+
+def test_other_runs_belong_to_what_is_recorded(setting: Setting) -> None:
+    """An engine's name is nothing to a search without a prior; another limit is something else to look for."""
+    text = setting.descriptor.read_text()
+    codes = []
+    for changed in (text, text.replace("simulator", "other"), text.replace("latency: 40", "latency: 30")):
+        setting.descriptor.write_text(changed)
+        for known in (search_kept._code, search_kept._recorded, search_setting._recording, search_setting._table):
+            known.cache_clear()
+        codes.append({method: Store(setting).code("small1", method) for method in ("tuner", "random", "smac")})
+    assert {method for method in codes[0] if codes[1][method] != codes[0][method]} == {"tuner"}
+    assert {method for method in codes[0] if codes[2][method] != codes[0][method]} == {"tuner", "random", "smac"}
 
 
 def test_comments_make_no_row_stale(tmp_path: Path) -> None:
     file = tmp_path / "one.py"
     file.write_text('"""What it is."""\nONE = 1  # a number\n')
-    before = search_jobs._meaning(file)
+    before = search_kept._meaning(file)
     file.write_text('"""What it is, better said."""\n\nONE = 1\n')
-    assert search_jobs._meaning(file) == before
+    assert search_kept._meaning(file) == before
     file.write_text("ONE = 2\n")
-    assert search_jobs._meaning(file) != before
+    assert search_kept._meaning(file) != before
 
 
 def test_an_interval_holds_the_figure_and_knows_that_runs_of_one_model_are_alike() -> None:
