@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
@@ -15,8 +15,10 @@ from tuner.repository.git import Git
 from tuner.repository.tree import edit_tree
 from tuner.value import Value
 
-__all__ = ["TUNER", "Commit", "Identity", "build_commit", "commit_tree"]
+__all__ = ["TUNER", "Commit", "Identity", "Signer", "build_commit", "commit_tree"]
 
+Signer = Callable[[bytes], str]
+"""The armored signature of a commit's bytes, in the namespace ``git``; the same for the same bytes."""
 _TRAILER = re.compile(r"^(?P<key>[A-Za-z0-9][A-Za-z0-9-]*): (?P<value>.*)$")
 _SIGNATURE = re.compile(r"^(?P<name>.*?) ?<(?P<email>[^>]*)> (?P<seconds>\d+) [+-]\d{4}$")
 
@@ -88,13 +90,16 @@ def build_commit(
     author: Identity,
     committer: Identity,
     date: datetime,
+    signer: Signer | None = None,
 ) -> str:
     """SHA of a commit whose tree is the first parent's (empty without one) with the changes; None deletes a file.
 
     Equal input gives an equal SHA. Nothing refers to the commit yet. UserError for a path that is not to be written.
     """
     tree = edit_tree(git, f"{parents[0]}^{{tree}}" if parents else None, changes)
-    return commit_tree(git, tree, parents=parents, message=message, author=author, committer=committer, date=date)
+    return commit_tree(
+        git, tree, parents=parents, message=message, author=author, committer=committer, date=date, signer=signer
+    )
 
 
 def commit_tree(
@@ -106,6 +111,7 @@ def commit_tree(
     author: Identity,
     committer: Identity,
     date: datetime,
+    signer: Signer | None = None,
 ) -> str:
     """SHA of a commit of that tree. ``date`` needs a time zone; ValueError where it has none or NUL is in the text."""
     if date.tzinfo is None or "\0" in message:
@@ -121,7 +127,17 @@ def commit_tree(
     }
     above = [part for parent in parents for part in ("-p", parent)]
     text = message if message.endswith("\n") else f"{message}\n"
-    return git.run("commit-tree", tree, *above, "-F", "-", stdin=text.encode(), environment=environment).text
+    sha = git.run("commit-tree", tree, *above, "-F", "-", stdin=text.encode(), environment=environment).text
+    return sha if signer is None else _signed(git, sha, signer)
+
+
+def _signed(git: Git, sha: str, signer: Signer) -> str:
+    """The commit again with its signature as a header, where ``git commit -S`` puts it: after all others."""
+    raw = git.run("cat-file", "commit", sha).stdout
+    head, _, message = raw.partition(b"\n\n")
+    name = "gpgsig" if len(sha) == 40 else "gpgsig-sha256"
+    header = f"{name} {signer(raw).strip()}".replace("\n", "\n ").encode()
+    return git.run("hash-object", "-t", "commit", "-w", "--stdin", stdin=b"%b\n%b\n\n%b" % (head, header, message)).text
 
 
 def _signature(line: str) -> tuple[Identity | None, datetime]:

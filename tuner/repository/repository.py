@@ -18,7 +18,7 @@ from typing import Self
 
 from tuner.errors import PermanentError, TunerError, UserError
 from tuner.repository.address import Access, Address
-from tuner.repository.commit import TUNER, Commit, Identity, build_commit, commit_tree
+from tuner.repository.commit import TUNER, Commit, Identity, Signer, build_commit, commit_tree
 from tuner.repository.discovery import discover, user_identity
 from tuner.repository.git import Git
 from tuner.repository.merge import Conflict, merge_commits
@@ -46,6 +46,8 @@ class Repository:
     """Top of the work tree, or the Git folder of a bare repository or clone."""
     work_tree: Path | None = None
     remote: Remote | None = None
+    signer: Signer | None = field(default=None, repr=False)
+    """Signs what ``commit`` makes; None leaves it unsigned."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -188,7 +190,14 @@ class Repository:
         """
         above = [sha for sha in (parent, *also) if sha is not None]
         return build_commit(
-            self.git, parents=above, changes=changes, message=message, author=author, committer=committer, date=date
+            self.git,
+            parents=above,
+            changes=changes,
+            message=message,
+            author=author,
+            committer=committer,
+            date=date,
+            signer=self.signer,
         )
 
     def merge(
