@@ -16,7 +16,7 @@ from rich.table import Table
 from tuner.measurement.benchmark import BenchmarkResult, Figure
 from tuner.trial.hardware import survey
 
-__all__ = ["BEGUN", "CODE", "MEASURED", "RESULTS", "ROOT", "commit", "machine", "write"]
+__all__ = ["AUDITED", "BEGUN", "CODE", "MEASURED", "RESULTS", "ROOT", "commit", "machine", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "results"
@@ -40,6 +40,8 @@ MEASURED = (
     *(f"tuner/{room}" for room in ("engine", "load", "measurement", "trial")),
 )
 """What the figures about load and measurement depend on."""
+AUDITED = ("bench/audit.py", "bench/result.py", "tuner/ledger", "tuner/value.py")
+"""What the figures about the audit log depend on."""
 
 
 def machine() -> dict[str, str]:
@@ -110,7 +112,7 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-BEGUN: Mapping[tuple[str, ...], str] = {code: commit(code) for code in (CODE, MEASURED)}
+BEGUN: Mapping[tuple[str, ...], str] = {code: commit(code) for code in (CODE, MEASURED, AUDITED)}
 """The commit that was there when this process began: what is committed while it measures, it does not run."""
 
 

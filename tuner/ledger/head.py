@@ -10,7 +10,7 @@ from typing import Self
 from pydantic import Field
 
 from tuner.errors import PermanentError
-from tuner.ledger.chain import read_chain
+from tuner.ledger.inspection import Finding, Link, walk
 from tuner.ledger.record import CampaignId, Digest, Timestamp, timestamp
 from tuner.ledger.signature import ServiceKey
 from tuner.value import Value, canonical_json, digest_of
@@ -33,10 +33,15 @@ class Head(Value):
     @classmethod
     def of(cls, chain: bytes, *, time: datetime | None = None) -> Self:
         """The head of a chain's bytes. PermanentError where the chain is empty or broken."""
-        records = read_chain(chain)
-        if not records:
+        findings: list[Finding] = []
+        last: Link | None = None
+        for link, found in walk(chain):
+            findings += found
+            last = link
+        if findings:
+            raise PermanentError(f"the audit chain is broken: {'; '.join(map(str, findings[:5]))}")
+        if last is None:
             raise PermanentError("an empty audit chain has no head to sign")
-        last = records[-1]
         return cls(
             campaign=last.campaign, records=last.seq, hash=last.hash, chain=digest_of(chain), time=timestamp(time)
         )
