@@ -82,7 +82,7 @@ def test_a_configuration_that_held_no_load_is_known_to_be_below_the_lowest(
     found = learned(outcome, slo)
     assert found is not None
     assert found.outcome == "completed", "it ran: that it missed the SLO is read off its reading"
-    assert found.readings == (Reading(metric="capacity", value=10.0, side="below"),)
+    assert reading(found, "capacity") == Reading(metric="capacity", value=10.0, side="below")
 
 
 def test_a_trial_that_was_cut_short_is_known_to_be_below_the_end_of_its_interval(slo: Slo) -> None:
@@ -151,7 +151,12 @@ def test_a_latency_that_was_not_seen_is_not_told(
     cut = load_point(100.0, judgement, (0.01,) * 200, ended_early=early)
     found = learned(Completed(measurement=measured((80.0, 75.0, 85.0), at_rate=cut)), slo)
     assert found is not None
-    assert [each.metric for each in found.readings] == ["capacity"]
+    assert "latency" not in [each.metric for each in found.readings]
+
+
+def test_a_trial_that_ran_tells_how_long_it_took(slo: Slo) -> None:
+    found = reading(learned(Completed(measurement=measured((80.0, 75.0, 85.0))), slo), "seconds")
+    assert (found.value, found.side) == (10.0, "at")
 
 
 def test_the_time_until_a_server_is_ready_is_kept(slo: Slo) -> None:

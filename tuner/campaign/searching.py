@@ -17,6 +17,7 @@ from tuner.errors import UserError
 from tuner.measurement.model import Measurement
 from tuner.recommendation.confirm import BLOCKS
 from tuner.search.beforehand import Beforehand
+from tuner.search.effort import Effort, effort_of
 from tuner.search.progress import progress
 from tuner.search.record import Entry
 from tuner.search.resemblance import resemblance
@@ -112,7 +113,7 @@ def _search(session: Session) -> None:
         reason = _next_reason(session, search)
         while reason is None:
             _show(session, search)
-            proposal = search.ask()
+            proposal = search.ask(_effort(session, search))
             if isinstance(proposal, Exhausted):
                 reason = proposal.reason
                 break
@@ -171,6 +172,11 @@ def _next_reason(session: Session, search: Search) -> str | None:
         session.elapsed,
         reserve=_reserve(session),
     )
+
+
+def _effort(session: Session, search: Search) -> Effort | None:
+    reserve = _reserve(session)
+    return effort_of(session.inputs.spec.budget, search.history(), session.elapsed, reserve=reserve)
 
 
 def _reserve(session: Session) -> float:

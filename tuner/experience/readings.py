@@ -1,7 +1,8 @@
 """What a finished trial teaches: its measurement as readings, each with its error, or with a bound where that is all.
 
 ``capacity`` is the largest rate within the SLO, in requests per second; ``latency`` is that of the SLO's highest
-percentile at the objective's rate, in seconds; ``start_up`` is the time until the server was ready, in seconds.
+percentile at the objective's rate, in seconds; ``start_up`` is the time until the server was ready, in seconds, and
+``seconds`` that of the whole trial, where it ran to its end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from tuner.measurement.model import Interval, Judgement, LoadPoint, Measurement
 from tuner.spec.model import Slo
 from tuner.trial.outcome import Completed, Failed, FailureKind, Trial
 
-__all__ = ["tried_of"]
+__all__ = ["SECONDS", "tried_of"]
+
+SECONDS = "seconds"
+_SECONDS_ERROR = 0.1
+"""How much the time of one configuration's trials differs: its loads end when they have told enough."""
 
 
 def tried_of(trial: Trial, slo: Slo) -> Tried | None:
@@ -29,7 +34,11 @@ def tried_of(trial: Trial, slo: Slo) -> Tried | None:
     if not isinstance(outcome, Completed | Failed) or outcome.measurement is None:
         return None
     readings = tuple(_readings(outcome.measurement, slo))
-    return Tried(assignment=trial.assignment, outcome="completed", readings=readings) if readings else None
+    if not readings:
+        return None
+    taken = trial.ended - trial.started
+    timed = (Reading(metric=SECONDS, value=taken, error=_SECONDS_ERROR),) if taken > 0 else ()
+    return Tried(assignment=trial.assignment, outcome="completed", readings=(*readings, *timed))
 
 
 def _readings(measurement: Measurement, slo: Slo) -> Iterator[Reading]:

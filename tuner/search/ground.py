@@ -47,11 +47,6 @@ class Ground:
         found[[self.index[one] for one in but if one in self.index]] = False
         return found
 
-    @property
-    def middle(self) -> Mapping[str, float]:
-        """By metric, the level to expect where earlier services tell it."""
-        return {name: float(fields[0][0].mean.mean()) for name, fields in self.informed.items()}
-
 
 class Knowledge:
     """What earlier services teach about one space under one aim."""

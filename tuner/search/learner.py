@@ -16,7 +16,9 @@ from tuner.experience.model import Earlier, Reading, Tried
 from tuner.search.aim import Aim
 from tuner.search.candidates import Candidates
 from tuner.search.coordinates import Coordinates
+from tuner.search.durations import Durations
 from tuner.search.effects import Effects, effects_of
+from tuner.search.effort import Effort, best_for_its_price
 from tuner.search.failing import USUAL
 from tuner.search.front import front_gain
 from tuner.search.ground import Ground, Knowledge
@@ -46,6 +48,8 @@ class Choice:
     holds: float
     """The probability that it runs and holds the limits."""
     reason: str
+    most: float | None = None
+    """The gain that is expected of what would be tried if all trials cost the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Learner:
         self._coordinates = Coordinates(space)
         self._knowledge = Knowledge(self._coordinates, aim, experience, resemblance)
         self._kernels = cold_kernels(self._coordinates.width)
+        self._durations = Durations(self._coordinates, self._kernels, experience, resemblance)
         self._candidates = Candidates(space, seed)
         listed = self._candidates.listed
         self._ground = None if listed is None else self._knowledge.ground(listed)
@@ -121,32 +126,40 @@ class Learner:
         pending: Sequence[Assignment] = (),
         but: Collection[Assignment] = (),
         repeat: bool = False,
+        effort: Effort | None = None,
     ) -> Choice | None:
-        """The candidate that promises most; ``None`` where none is left.
+        """The candidate that promises most, for what its trial costs where there is an ``effort``.
+
+        ``None`` where none is left.
 
         ``pending`` trials count as if they had brought what is expected of them (a kriging believer: D. Ginsbourger et
         al., 2010), so that parallel proposals differ. ``but`` these it is; ``repeat`` allows what was tried already.
         """
+        if effort is None and self._aim.price is not None:
+            effort = Effort(paid=True)
         candidates = self._now(tried)
         if not tried and not pending and not self.informed and candidates:
             return self._middle([one for one in candidates if one not in but])
-        seen = self._view(tried, (*self._unlisted(candidates), *pending))
+        seen, told = self._view(tried, (*self._unlisted(candidates), *pending)), tuple(tried)
         if pending:
-            believed = [self._believed(seen, assignment) for assignment in pending]
-            seen = self._view([*tried, *believed], self._unlisted(candidates))
+            told += tuple(self._believed(seen, assignment) for assignment in pending)
+            seen = self._view(told, self._unlisted(candidates))
         worth, gain = self._worth(seen)
         if repeat and tried:
             anew = told_anew(seen, tried)
             worth, gain = worth + np.log(anew), None if gain is None else gain * anew
-        worth = worth - seen.ground.prices  # gain for what is paid: J. Snoek et al., NeurIPS 2012, section 3.2
         closed = {one.assignment for one in tried if not repeat or one.outcome == "failed"} | {*pending, *but}
         open_ = seen.ground.among(len(candidates), closed)
         if not open_.any():
             return None
-        place = int(np.argmax(np.where(open_, worth, -np.inf)))
-        expected = None if gain is None else float(gain[place])
+        worth = np.where(open_, worth, -np.inf)
+        best = place = int(np.argmax(worth))
+        if effort is not None:
+            seconds = self._durations.expected(seen.ground, told, seen.places)
+            place = best_for_its_price(effort, worth, seconds, seen.ground.prices, feasible=gain is not None)
+        most, expected = (None if gain is None else float(gain[each]) for each in (best, place))
         holds = float(seen.holds[place])
-        return Choice(seen.ground.assignments[place], expected, holds, _reason(expected, holds))
+        return Choice(seen.ground.assignments[place], expected, holds, _reason(expected, holds), most)
 
     def _middle(self, candidates: Sequence[Assignment]) -> Choice | None:
         """Where nothing at all is known, the middle tells most about the rest."""

@@ -18,6 +18,7 @@ from optuna.trial import TrialState, create_trial
 from tuner.search.aiming import aim_of, tried_in
 from tuner.search.beforehand import Beforehand
 from tuner.search.design import spread
+from tuner.search.effort import Effort
 from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.learner import Learner
 from tuner.search.objective import Goal, Metrics
@@ -76,11 +77,16 @@ class Chooser:
         """Whether every feasible configuration can be listed."""
         return self._pool is not None
 
-    def choose(self, history: Sequence[Entry], reference: Metrics | None) -> _Choice | None:
-        """A feasible configuration that the history does not hold; ``None`` where there is none left."""
+    def choose(
+        self, history: Sequence[Entry], reference: Metrics | None, effort: Effort | None = None
+    ) -> _Choice | None:
+        """A feasible configuration that the history does not hold; ``None`` where there is none left.
+
+        ``effort``: what trials are paid with, where they do not count as one each; only ``tuner`` minds.
+        """
         known = {entry.assignment for entry in history}
         if self._settings.sampler == "tuner":
-            return self._learned(history)
+            return self._learned(history, effort)
         left = None if self._pool is None else self._pool.without(known)
         if self._pool is not None and left is None:
             return None
@@ -105,15 +111,15 @@ class Chooser:
         aim = aim_of(self._goal, known.hourly, paid=known.paid, precision=self._settings.precision)
         return Learner(self._space, aim, known.experience, seed=self._settings.seed, resemblance=known.resemblance)
 
-    def _learned(self, history: Sequence[Entry]) -> _Choice | None:
+    def _learned(self, history: Sequence[Entry], effort: Effort | None) -> _Choice | None:
         """The learner's choice; what the machine spoiled is not learned from, and not proposed again by it."""
         pending = [entry.assignment for entry in history if entry.pending]
         spoiled = {entry.assignment for entry in history if not entry.pending and not entry.finished}
-        choice = self._learner.choose(tried_in(history), pending=pending, but=spoiled)
+        choice = self._learner.choose(tried_in(history), pending=pending, but=spoiled, effort=effort)
         if choice is None:
             return None
         patience = 1 if self._learner.informed else PATIENCE
-        return _Choice(choice.assignment, "search", choice.reason, choice.gain, patience)
+        return _Choice(choice.assignment, "search", choice.reason, choice.most, patience)
 
     def _spread(self, known: set[Assignment], left: Left | None, index: int) -> Assignment | None:
         """The evenly spread point; where it cannot be had, the nearest one left or the next that is free."""

@@ -21,6 +21,7 @@ from tuner.engine.workload import Resources
 from tuner.errors import PermanentError
 from tuner.search.answer import Answer, answer_of
 from tuner.search.beforehand import Beforehand
+from tuner.search.effort import Effort
 from tuner.search.encoding import Axis, axes_of, suggest
 from tuner.search.objective import Goal, Metrics
 from tuner.search.proposal import Chooser
@@ -158,21 +159,24 @@ class Search:
         self._queue(assignment, origin)
         return True
 
-    def ask(self) -> Proposal | Exhausted:
-        """The next trial to run: one left behind by a killed process, one waiting, one to repeat, or a new one."""
+    def ask(self, effort: Effort | None = None) -> Proposal | Exhausted:
+        """The next trial to run: one left behind by a killed process, one waiting, one to repeat, or a new one.
+
+        ``effort``: what the search pays with (``effort_of``), where each trial does not count as one.
+        """
         history = self.history()
         for entry in history:
             if entry.status == "running" and entry.number not in self._given:
                 if entry.record.handed_out < ATTEMPTS or entry.record.origin == "baseline":
                     return self._hand_out(self._left(entry.number))
                 self._write(entry, _abandoned(entry.record), history)
-                return self.ask()
+                return self.ask(effort)
         if any(entry.status == "waiting" for entry in history):
             return self._hand_out(self._start())
         again = _to_repeat(history)
         if again is not None:
             return self._begin(again, "retry", len(history))
-        choice = self._chooser.choose(history, _reference(history))
+        choice = self._chooser.choose(history, _reference(history), effort)
         if choice is None:
             return Exhausted("every configuration was tried")
         worthless = None

@@ -18,7 +18,7 @@ from tuner.search.field import Bound, Field, Sample
 from tuner.search.ground import Ground
 from tuner.search.kernel import Kernel
 
-__all__ = ["View", "view"]
+__all__ = ["View", "belief_of", "view"]
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
@@ -79,7 +79,10 @@ def view(ground: Ground, aim: Aim, kernels: Sequence[Kernel], tried: Sequence[Tr
     """What the trials make of it; every one of them lies on the ground."""
     places = np.array([ground.index[one.assignment] for one in tried], dtype=np.intp)
     failed = np.array([one.outcome == "failed" for one in tried], dtype=np.bool_)
-    beliefs = {name: _belief(name, ground, kernels, tried, places) for name in aim.metrics}
+    beliefs = {
+        name: belief_of(name, ground.points, ground.informed.get(name, ()), kernels, tried, places)
+        for name in aim.metrics
+    }
     runs = running(ground.points, ground.failing, kernels, places, failed)
     outlooks = tuple(
         Outlook(aim, beliefs, offset, capacity, runs, number)
@@ -88,7 +91,18 @@ def view(ground: Ground, aim: Aim, kernels: Sequence[Kernel], tried: Sequence[Tr
     return View(ground, outlooks, places, failed)
 
 
-def _belief(name: str, ground: Ground, kernels: Sequence[Kernel], tried: Sequence[Tried], places: Places) -> Mixture:
+def belief_of(
+    name: str,
+    points: Floats,
+    informed: Sequence[tuple[Field, float]],
+    kernels: Sequence[Kernel],
+    tried: Sequence[Tried],
+    places: Places,
+) -> Mixture:
+    """What is believed of a metric at the points: ``informed`` by earlier services, cold, and after the trials.
+
+    ``places`` of the trials among the points.
+    """
     read = [
         (int(place), reading)
         for place, one in zip(places, tried, strict=True)
@@ -102,9 +116,8 @@ def _belief(name: str, ground: Ground, kernels: Sequence[Kernel], tried: Sequenc
         np.array([reading.error**2 for _, reading in exact]),
     )
     bounds = [_bound(place, reading) for place, reading in read if reading.side != "at"]
-    informed = ground.informed.get(name, ())
     usual = float(seen.value.mean()) if len(exact) else (bounds[0].value if bounds else 0.0)
-    cold = _cold(ground.points, kernels, ground.middle.get(name, usual))
+    cold = _cold(points, kernels, float(informed[0][0].mean.mean()) if informed else usual)
     weighted = [(field, (1 - _INFORMED if informed else 1.0) / len(cold)) for field in cold]
     weighted += [(field, _INFORMED * share) for field, share in informed]
     weights = np.log([weight for _, weight in weighted])
