@@ -92,17 +92,22 @@ def gain_reason(gain: float, goal: Goal, history: Sequence[Entry], *, patience: 
     money = ""
     if month > 0:
         worth = -math.expm1(-gain) * month
-        money = f": about {worth:.2g} {goal.prices.currency} a month for each replica, where a trial costs {trial:.2g}"
+        each = "for each replica" if goal.bands is None else "for all replicas of today's band"
+        money = f": about {worth:.2g} {goal.prices.currency} a month {each}, where a trial costs {trial:.2g}"
     before = "" if patience == 1 else f", as the {patience - 1} before it were"
     return f"stopped: another trial is expected to gain {100 * math.expm1(gain):.2g} %{before}{money}"
 
 
 def _stakes(answers: Sequence[Entry], goal: Goal) -> tuple[float, float]:
-    """Money for a trial, and for a month of a replica of the best so far; 0 where no money is looked at."""
+    """Money for a trial, and for a month of a replica of the best so far; 0 where no money is looked at.
+
+    With bands: for a month of all the replicas that today's takes.
+    """
     scored = [(goal.merit(entry.metrics), entry.metrics) for entry in answers if entry.metrics is not None]
     if not scored or not goal.prices.currency:
         return 0.0, 0.0
-    hourly = max(scored, key=lambda pair: pair[0])[1].hourly
+    best = max(scored, key=lambda pair: pair[0])[1]
+    hourly = best.hourly if goal.bands is None else goal.bill(best, goal.bands.rate)
     return spent(answers, 0.0).money / len(answers), hourly * HOURS_A_MONTH
 
 
