@@ -67,7 +67,7 @@ def write(
     groups: Sequence[Mapping[str, Any]] = (),
     out: Path | None = None,
 ) -> Path:
-    """Write ``bench/results/NAME.json``, or ``out``, and print the table; the file's path.
+    """Write ``bench/results/NAME.json``, or ``out``; the file's path. The table is printed where there are no groups.
 
     ``code`` is what the figures depend on. A group and a run take a line each, where there are groups.
     """
@@ -83,7 +83,8 @@ def write(
     path = out or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_lined(result) if groups else result.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    _print(result)
+    if not groups:
+        _print(result)
     return path
 
 

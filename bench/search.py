@@ -22,8 +22,9 @@ from bench.search_asks import proposal_times
 from bench.search_figures import figures_of, summaries
 from bench.search_jobs import kept, measured
 from bench.search_peers import ENVIRONMENT, PEERS
+from bench.search_print import learned_from, print_figures
 from bench.search_runs import FEWEST
-from bench.search_setting import METHODS, Job, Setting
+from bench.search_setting import METHODS, OURS, Job, Setting
 from tuner.errors import UserError
 from tuner.replay.descriptor import Descriptor, read_descriptor_file
 from tuner.replay.sheet import Sheet, read_sheet_file
@@ -82,6 +83,8 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
         for method in methods
         for model in models
     ]
+    if OURS[0] in methods and not given.kept:
+        sys.stderr.write(learned_from(setting, models))
     rows = kept(setting, wanted) if given.kept else measured(setting, wanted, given.jobs, fresh=given.fresh)
     if not rows:
         raise UserError.of("nothing of this was measured before", "leave --kept out")
@@ -92,6 +95,7 @@ def _measure(given: argparse.Namespace, command: list[str]) -> int:
     name = "search" if kind == DEFAULT else f"search-{descriptor.stem}"
     groups, runs = summaries(rows, given.max_trials), [row.run() for row in rows]
     result.write(name, figures, runs, command, groups=groups, out=given.json)
+    print_figures(rows, figures, given.max_trials)
     return 0 if all(figure.met is not False for figure in figures) else 1
 
 

@@ -82,9 +82,13 @@ def test_the_benchmark_writes_runs_and_resumes(setting: Setting, capsys: pytest.
         assert run.keys() == wanted
         assert run["trials_to"].keys() == {"5", "1", "0"}
         assert run["regret"].keys() == {"5", "10", "20"}
-    capsys.readouterr()
+    first = capsys.readouterr()
+    assert "large: of the family large, learns from 2 services" in first.err
+    assert "tuner+prior on large, noise 0.05" in first.err
     assert search.main([*asked, *options]) == 0
-    assert "large" not in capsys.readouterr().err  # nothing was run again
+    again = capsys.readouterr()
+    assert " on large" not in again.err  # nothing was run again
+    assert again.out == first.out
     assert json.loads(out.read_text())["runs"] == found["runs"]
     assert [(group["method"], group["model"], group["seeds"]) for group in found["groups"]] == [
         ("tuner+prior", "large", 2),
