@@ -18,6 +18,7 @@ from tests.repository.conftest import Plain
 from tuner.experience.database import sqlite_url
 from tuner.repository.mirror import Mirror
 from tuner.spec.loading import load_model
+from tuner.watch.chores import Followed
 from tuner.watch.configuration import Configuration, Watched
 from tuner.watch.database import Database
 from tuner.watch.database_lease import DatabaseLease
@@ -118,12 +119,18 @@ class Place:
         mirrors = self.folder / "mirrors" / replica
         return lambda watched: Mirror.open(watched.url, mirrors / watched.name, branch=watched.branch, local=True)
 
-    def service(self, settings: Configuration, runner: Recorder, replica: str = "a") -> Service:
+    def service(
+        self,
+        settings: Configuration,
+        runner: Recorder,
+        replica: str = "a",
+        follow: Callable[[Watched], Followed] = lambda _: Followed(),
+    ) -> Service:
         runner.replica = replica
         database = Database.open(self.address)
         lease = DatabaseLease(database, settings.leader.name)
         mirror = self.open_mirror(replica)
-        return Service(Wiring(settings, database, lease, runner, mirror, self.folder / "state", replica))
+        return Service(Wiring(settings, database, lease, runner, mirror, self.folder / "state", replica, follow))
 
     @contextmanager
     def running(self, settings: Configuration, runner: Recorder, replica: str = "a") -> Iterator[Service]:

@@ -16,8 +16,9 @@ from tuner.campaign.target import Target
 from tuner.experience.database import sqlite_url
 from tuner.measurement.model import Interval
 from tuner.watch.database import Database
+from tuner.watch.job import State
 from tuner.watch.recurrence import due, next_due, occasion_of
-from tuner.watch.tables import repositories, specs
+from tuner.watch.tables import campaigns, repositories, specs
 
 NIGHT = datetime(2026, 11, 29, 3, 0, tzinfo=UTC).timestamp()
 WEEK = 7 * 86_400.0
@@ -62,7 +63,7 @@ def test_a_due_spec_gets_a_campaign_of_its_own(place: Place, work: Plain) -> Non
         f"name: work, url: {work.folder}", leader="{lease: 1s}", polling="{interval: 100ms, jitter: 10%}"
     )
     with place.running(settings, Recorder()) as service:
-        until(lambda: scheduled(service.wiring.database) is not None)
+        until(lambda: ended(service.wiring.database) and scheduled(service.wiring.database) is not None)
     runner = Recorder()
     service = place.service(settings, runner, "b")
     with service.wiring.database.write() as connection:
@@ -71,6 +72,11 @@ def test_a_due_spec_gets_a_campaign_of_its_own(place: Place, work: Plain) -> Non
     with place.running(settings, runner, "b"):
         until(lambda: bool(runner.runs))
     assert [(run.job.spec_path, run.job.occasion) for run in runner.runs] == [(SPEC, "2025-11-30T03:00Z")]
+
+
+def ended(database: Database) -> bool:
+    with database.read() as connection:
+        return connection.execute(select(campaigns.c.state)).scalar() == State.DONE
 
 
 def scheduled(database: Database) -> float | None:

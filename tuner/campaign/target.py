@@ -10,10 +10,12 @@ from tuner.ledger.head import AuditFiles
 from tuner.repository.repository import Repository
 from tuner.value import canonical_json, digest_of
 
-__all__ = ["Target", "protected_branch"]
+__all__ = ["RERUN", "Target", "protected_branch"]
 
 OWN = "tuner/"
 """Branches of tuner itself begin so: proposals and the audit."""
+RERUN = "rerun-"
+"""An occasion that begins so is a whole campaign that a person asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,18 @@ class Target:
     repository: str
     """What a person calls the repository: an address or a folder."""
     occasion: str = ""
-    """The time that the spec's schedule named, where what is deployed is only measured again."""
+    """What asked for a further campaign at the same commit: a time of the spec's schedule, or ``rerun-…``."""
 
     @classmethod
     def of(cls, repository: Repository, spec_path: str, branch: str, service: str, occasion: str = "") -> Target:
         """The campaign for the spec as the branch has it now. UserError where the branch has no such file."""
         commit = repository.last_commit_for(spec_path, branch)
         return cls(service, spec_path, commit, branch, repository.address, occasion)
+
+    @property
+    def remeasures(self) -> bool:
+        """Whether what is deployed is only measured again, as the spec's schedule asks."""
+        return bool(self.occasion) and not self.occasion.startswith(RERUN)
 
     @property
     def campaign(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tuner.campaign.inputs import Inputs, read_inputs
@@ -13,16 +14,20 @@ from tuner.campaign.journal import progress_of
 from tuner.campaign.observer import Silent
 from tuner.campaign.parts import Parts
 from tuner.campaign.run import run_campaign
-from tuner.campaign.target import Target, protected_branch
+from tuner.campaign.target import RERUN, Target, protected_branch
 from tuner.cli.forges import Hosting, calls_left, hosting_of
 from tuner.cli.wiring import Settings, make_parts
 from tuner.engine.registry import engine_named
 from tuner.errors import TemporaryError, TunerError, UserError
+from tuner.pull_request.command import acknowledge, asked_to_rerun
+from tuner.pull_request.marker import Marker
+from tuner.pull_request.protocol import Forge, PullRequestState
 from tuner.repository.repository import Repository
 from tuner.spec.loading import load_spec
 from tuner.telemetry.logs import logger
 from tuner.value import digest_of
 from tuner.watch.account import account_of
+from tuner.watch.chores import Followed, Rerun
 from tuner.watch.configuration import Configuration, Watched
 from tuner.watch.following import follow_pull_requests
 from tuner.watch.job import Account
@@ -66,12 +71,23 @@ def run_queued(asked: Asked, configuration: Configuration, settings: Settings) -
         return account.model_copy(update={"limits": calls_left(parts.forge)})
 
 
-def follow_repository(watched: Watched, configuration: Configuration, settings: Settings) -> Sequence[tuple[str, str]]:
-    """Campaigns whose pull requests were closed since the last look, and how; their chains say so from now on."""
+def follow_repository(watched: Watched, configuration: Configuration, settings: Settings) -> Followed:
+    """Look at a repository's pull requests; the chains of those that were closed say so from now on."""
     hosting = hosting_of(configuration, watched)
     with _opened(watched, hosting, settings.state) as repository:
         parts = _parts(hosting, repository, settings)
-        return [(target.campaign, pull.state.value) for target, pull in follow_pull_requests(parts)]
+        closed = tuple((target.campaign, pull.state.value) for target, pull in follow_pull_requests(parts))
+        return Followed(closed, tuple(_asked_again(parts.forge)))
+
+
+def _asked_again(forge: Forge) -> Iterator[Rerun]:
+    """Comments of people who may write that ask for a further campaign, on pull requests that are open."""
+    for pull in forge.list():
+        marker = Marker.find(pull.body) if pull.state is PullRequestState.OPEN else None
+        for remark in asked_to_rerun(forge, pull.number) if marker else ():
+            text = "A further campaign is in the queue."
+            answer = partial(acknowledge, forge, pull.number, remark, text)
+            yield Rerun(marker.campaign if marker else "", f"{RERUN}{pull.number}-{remark.id}", answer)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from tuner.errors import TunerError
 from tuner.telemetry.logs import logger
@@ -22,11 +23,28 @@ from tuner.watch.retention import prune
 from tuner.watch.rounds import Rounds
 from tuner.watch.tables import campaigns, repositories, specs
 
-__all__ = ["Chores"]
+__all__ = ["Chores", "Followed", "Rerun"]
 
 _MINUTE = 60.0
 _DAY = 86_400.0
 _log = logger("watch")
+
+
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """A person asked for a further campaign: that of an earlier one's spec, under an occasion of its own."""
+
+    campaign: str
+    occasion: str
+    acknowledge: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a look at a repository's pull requests found: campaigns that were closed and how, and what was asked."""
+
+    closed: tuple[tuple[str, str], ...] = ()
+    reruns: tuple[Rerun, ...] = ()
 
 
 @dataclass(slots=True)
@@ -35,11 +53,16 @@ class Chores:
 
     configuration: Configuration
     state: Path
-    follow: Callable[[Watched], Sequence[tuple[str, str]]]
+    follow: Callable[[Watched], Followed]
     metrics: Metrics
     queue: Queue
     rounds: Rounds
     _next: dict[str, float] = field(default_factory=dict)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="chore"))
+
+    def end(self) -> None:
+        """Begin no further chore; one that is under way ends by itself, and can write nothing in another's term."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def turn(self) -> None:
         """Do what it is time for. Errors as the database's."""
@@ -48,10 +71,10 @@ class Chores:
         if self._is_time("schedules", _MINUTE / 4):
             self._schedules()
         if self._is_time("prune", _DAY):
-            prune(self.queue, self.state, self.configuration.retention.campaigns)
             self.rounds.tidy()
-        if self._is_time("follow", _MINUTE / 4):
-            self._follow()
+            self._beside(lambda: prune(self.queue, self.state, self.configuration.retention.campaigns))
+        if self._is_time("follow", min(_MINUTE / 4, self.configuration.polling.follow)):
+            self._begin_following()
 
     def _is_time(self, chore: str, every: float) -> bool:
         now = time.monotonic()
@@ -80,8 +103,8 @@ class Chores:
                     if revision and not row.error:
                         want(connection, watched, revision, [spec], self.queue.clock(), occasion)
 
-    def _follow(self) -> None:
-        """Look at the pull requests of one repository that has open ones, the one that waits longest for it."""
+    def _begin_following(self) -> None:
+        """Look at the pull requests of one repository that has open ones: the one that waits longest for it."""
         now = self.queue.clock()
         open_ = select(campaigns.c.repository).where(campaigns.c.result == "proposed").distinct()
         late = repositories.c.followed_at < now - self.configuration.polling.follow
@@ -93,12 +116,38 @@ class Chores:
                 return
             mine = repositories.c.name == name
             connection.execute(update(repositories).where(mine).values(followed_at=now))
-        try:
-            closed = self.follow(self.configuration.repository(name))
-        except TunerError as error:
-            _log.warning("pull requests cannot be followed", repository=name, reason=str(error))
-            return
+        self._beside(lambda: self._follow(self.configuration.repository(name)))
+
+    def _follow(self, watched: Watched) -> None:
+        followed = self.follow(watched)
         with self.queue.transaction() as connection:
-            for campaign, state in closed:
-                mine = (campaigns.c.repository == name) & (campaigns.c.campaign == campaign)
+            for campaign, state in followed.closed:
+                mine = (campaigns.c.repository == watched.name) & (campaigns.c.campaign == campaign)
                 connection.execute(update(campaigns).where(mine).values(result=state))
+            for rerun in followed.reruns:
+                self._queue_again(connection, watched, rerun)
+        for rerun in followed.reruns:  # queued first: killed in between, the same comment is found again and is known
+            rerun.acknowledge()
+
+    def _queue_again(self, connection: Connection, watched: Watched, rerun: Rerun) -> None:
+        mine = (campaigns.c.repository == watched.name) & (campaigns.c.campaign == rerun.campaign)
+        path = connection.execute(select(campaigns.c.spec_path).where(mine)).scalar()
+        revision = self.rounds.revision(watched.name)
+        known = (specs.c.repository == watched.name) & (specs.c.path == path) & (specs.c.error == "")
+        row = connection.execute(select(specs).where(known)).first()
+        if row is not None and revision:
+            spec = SpecSeen(row.path, row.blob, row.service, row.schedule, row.reserved)
+            want(connection, watched, revision, [spec], self.queue.clock(), rerun.occasion)
+
+    def _beside(self, work: Callable[[], object]) -> None:
+        """Do it beside the loop, one after the other: a slow forge or disk holds nobody up."""
+
+        def guarded() -> None:
+            try:
+                work()
+            except TunerError as error:
+                _log.warning("a chore failed", reason=str(error))
+            except Exception:  # noqa: BLE001 - a defect of one chore must not end the others, nor be silent
+                _log.exception("a chore failed unexpectedly")
+
+        self._pool.submit(guarded)

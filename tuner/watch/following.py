@@ -39,7 +39,12 @@ def _target(parts: Parts, path: str) -> Target:
     started = progress_of(stored_chain(parts.repository.snapshot(tip), path)).started
     assert started is not None  # noqa: S101 - a chain is published when its campaign has ended
     return Target(
-        started.service, started.spec_path, started.spec_commit, started.base_branch, parts.repository.address
+        started.service,
+        started.spec_path,
+        started.spec_commit,
+        started.base_branch,
+        parts.repository.address,
+        started.occasion,
     )
 
 

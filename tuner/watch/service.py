@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from tuner.errors import TunerError
 from tuner.repository.mirror import Mirror
 from tuner.telemetry.logs import logger
 from tuner.watch.bell import Bell
-from tuner.watch.chores import Chores
+from tuner.watch.chores import Chores, Followed
 from tuner.watch.configuration import Configuration, Watched
 from tuner.watch.crew import Crew
 from tuner.watch.database import Database, FencedError
@@ -37,7 +37,7 @@ _log = logger("watch")
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a service is made of. ``follow`` looks at a repository's pull requests: campaigns that were closed, how."""
+    """What a service is made of. ``follow`` looks at a repository's pull requests."""
 
     configuration: Configuration
     database: Database
@@ -46,7 +46,7 @@ class Wiring:
     open_mirror: Callable[[Watched], Mirror]
     state: Path
     replica: str
-    follow: Callable[[Watched], Sequence[tuple[str, str]]] = lambda _: ()
+    follow: Callable[[Watched], Followed] = lambda _: Followed()
 
 
 @dataclass(slots=True)
@@ -130,16 +130,20 @@ class Service:
             rounds.end()
 
     def _turns(self, term: Term, queue: Queue, rounds: Rounds) -> None:
-        chores = Chores(self.wiring.configuration, self.wiring.state, self.wiring.follow, self.metrics, queue, rounds)
-        while not self._stop.is_set():
-            current = self._leadership.term
-            if current is None or current.fence != term.fence:
-                return
-            self._crew.collect(queue)
-            chores.turn()
-            self._crew.take(queue)
-            pause = min(rounds.go(), _TICK)
-            rounds.hurry(self._wait(pause) | self._asked_elsewhere())
+        wiring = self.wiring
+        chores = Chores(wiring.configuration, wiring.state, wiring.follow, self.metrics, queue, rounds)
+        try:
+            while not self._stop.is_set():
+                current = self._leadership.term
+                if current is None or current.fence != term.fence:
+                    return
+                self._crew.collect(queue)
+                chores.turn()
+                self._crew.take(queue)
+                pause = min(rounds.go(), _TICK)
+                rounds.hurry(self._wait(pause) | self._asked_elsewhere())
+        finally:
+            chores.end()
 
     def _drain(self, queue: Queue) -> None:
         """Stop what runs; its ledgers keep what was finished, and its rows say that it waits."""
