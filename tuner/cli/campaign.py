@@ -106,7 +106,7 @@ def watch(
     if config is not None:
         from tuner.cli.serving import serve
 
-        serve(config, settings)
+        serve(config, settings, trace)
         return
     assert repo is not None  # noqa: S101 - one of the two is given
     from tuner.cli.running import watch_repository
