@@ -87,6 +87,8 @@ class CampaignStarted(Value):
     trace: str = ""
     occasion: str = ""
     """The time that the spec's schedule named, where what is deployed is only measured again."""
+    index: str = ""
+    """The last hash of the repository's chain of campaigns when this one began."""
 
 
 class Admitted(Value):

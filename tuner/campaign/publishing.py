@@ -10,11 +10,19 @@ from tuner.campaign.target import Target
 from tuner.errors import PermanentError, TemporaryError
 from tuner.ledger.chain import read_chain
 from tuner.ledger.head import sign_head
+from tuner.ledger.index import INDEX, INDEX_HEAD, INDEX_SIGNATURE, extended
 from tuner.ledger.signature import ServiceKey
 from tuner.repository.repository import Repository
 from tuner.repository.snapshot import Snapshot
 
-__all__ = ["AUDIT_BRANCH", "publish", "published_chain", "stored_chain"]
+__all__ = [
+    "AUDIT_BRANCH",
+    "publish",
+    "published_chain",
+    "published_chains",
+    "published_index",
+    "stored_chain",
+]
 
 AUDIT_BRANCH = "tuner/audit"
 LARGEST_CHAIN = 1 << 30
@@ -61,7 +69,7 @@ def publish(
             raise PermanentError(f"{AUDIT_BRANCH} has another chain of {target.campaign}: nothing of it is replaced")
         commit = repository.commit(
             parent=tip,
-            changes={**files, **(also or {})},
+            changes={**files, **_indexed(repository, tip, target, chain, key, moment), **(also or {})},
             message=f"audit: {target.campaign}, record {last.seq}: {last.kind}\n",
             date=moment,
         )
@@ -73,3 +81,34 @@ def publish(
         else:
             return commit
     raise AssertionError("the loop returns or raises")
+
+
+def published_index(repository: Repository) -> bytes:
+    """The chain of campaigns as the audit branch has it; empty where there is none yet."""
+    tip = repository.branch(AUDIT_BRANCH)
+    return b"" if tip is None else _read_index(repository.snapshot(tip))
+
+
+def published_chains(snapshot: Snapshot) -> dict[str, bytes]:
+    """Every campaign's chain in a commit, by its path."""
+    paths = [path for path in snapshot.files() if path.startswith("audit/") and path.endswith(".jsonl")]
+    return {path: stored_chain(snapshot, path) for path in paths}
+
+
+def _read_index(snapshot: Snapshot) -> bytes:
+    return stored_chain(snapshot, str(INDEX)) if snapshot.entry(str(INDEX)) else b""
+
+
+def _indexed(
+    repository: Repository, tip: str | None, target: Target, chain: bytes, key: ServiceKey, moment: datetime
+) -> dict[str, bytes]:
+    """The chain of campaigns with this one, signed; where it begins, with all that were published before it."""
+    known = b"" if tip is None else _read_index(repository.snapshot(tip))
+    before = published_chains(repository.snapshot(tip)) if tip is not None and not known else {}
+    index = extended(known, {**before, str(target.audit.chain): chain}, time=moment)
+    signed = sign_head(index, key, time=moment)
+    return {
+        str(INDEX): index,
+        str(INDEX_HEAD): signed.head.encode(),
+        str(INDEX_SIGNATURE): signed.signature.encode(),
+    }

@@ -19,7 +19,7 @@ from tuner.campaign.journal import Journal, progress_of
 from tuner.campaign.parts import Parts
 from tuner.campaign.progress import Progress
 from tuner.campaign.proposing import end_campaign
-from tuner.campaign.publishing import publish, published_chain
+from tuner.campaign.publishing import publish, published_chain, published_index
 from tuner.campaign.remeasuring import remeasure_deployed
 from tuner.campaign.remembering import COPY
 from tuner.campaign.reporting import write_report
@@ -28,6 +28,7 @@ from tuner.campaign.session import Session
 from tuner.campaign.target import Target
 from tuner.campaign.telling import tell_begun, tell_ended
 from tuner.errors import PermanentError, UserError
+from tuner.ledger.index import index_head
 from tuner.telemetry.logs import campaign_log, logger
 from tuner.telemetry.tracing import span
 from tuner.trial.hardware import survey
@@ -134,6 +135,7 @@ def _start(session: Session, base: str) -> CampaignStarted:
         system=f"{platform.system()} {platform.release()}",
         trace=_trace_id(),
         occasion=target.occasion,
+        index=index_head(published_index(session.parts.repository)),
     )
 
 

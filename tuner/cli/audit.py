@@ -1,14 +1,16 @@
-"""Commands about the audit log: verify, show, key."""
+"""Commands about the audit log: verify, show, export, key, rotate."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from tuner.campaign.auditing import exported, verify_all, verify_one
 from tuner.campaign.publishing import AUDIT_BRANCH, stored_chain
 from tuner.campaign.target import protected_branch
 from tuner.cli.options import Json, Repo, StateFolder, state_folder
@@ -17,7 +19,7 @@ from tuner.errors import UserError
 from tuner.ledger.chain import read_chain
 from tuner.ledger.record import Record
 from tuner.ledger.signature import ServiceKey
-from tuner.ledger.verify import Verification, verify
+from tuner.ledger.verify import Verification
 from tuner.repository.repository import Repository
 from tuner.repository.snapshot import Snapshot
 
@@ -44,27 +46,31 @@ def register(app: typer.Typer) -> None:
 
 @group.command(name="verify")
 def verify_command(
-    campaign: Campaign, repo: Repo = Path(), ref: Ref = None, branch: Branch = None, as_json: Json = False
+    campaign: Annotated[
+        str | None,
+        typer.Argument(help="A campaign's id, or the path of its chain (default: all, and that none is missing)."),
+    ] = None,
+    repo: Repo = Path(),
+    ref: Ref = None,
+    branch: Branch = None,
+    as_json: Json = False,
 ) -> None:
-    """Find every changed, missing, reordered, added or cut off record of a campaign.
+    """Find every changed, missing, reordered, added or cut off record of a campaign, and every missing campaign.
 
     The signers that are allowed come from audit/allowed_signers on the protected branch, never from the branch that is
     verified.
     """
     output = Output(as_json=as_json)
     with Repository.around(repo) as repository:
-        allowed = _allowed(repository, protected_branch(repository, branch))
-        found, path = _find(repository, campaign, ref)
-        head = path.removesuffix(".jsonl") + ".head.json"
-        result = verify(
-            stored_chain(found, path),
-            _present(found, head),
-            _present(found, f"{head}.sig"),
-            allowed,
-            campaign=path.rpartition("/")[2].removesuffix(".jsonl"),
-        )
-    output.result(result.model_dump(mode="json"), lambda console: _print_verification(console, result))
-    if not result.ok:
+        protected = protected_branch(repository, branch)
+        allowed = _allowed(repository, protected)
+        if campaign is None:
+            results = verify_all(repository, protected, allowed)
+        else:
+            results = (verify_one(*_find(repository, campaign, ref), allowed),)
+    value = [result.model_dump(mode="json") for result in results]
+    output.result(value if campaign is None else value[0], lambda console: _print_verifications(console, results))
+    if not all(result.ok for result in results):
         raise typer.Exit(5)
 
 
@@ -77,6 +83,38 @@ def show(campaign: Campaign, repo: Repo = Path(), ref: Ref = None, as_json: Json
         records = read_chain(stored_chain(found, path))
     value = [record.model_dump(mode="json") for record in records]
     output.result(value, lambda console: _print_records(console, records))
+
+
+@group.command()
+def export(
+    campaign: Campaign,
+    folder: Annotated[Path, typer.Option("--output", "-o", help="New folder to write to.")],
+    repo: Repo = Path(),
+    ref: Ref = None,
+    branch: Branch = None,
+) -> None:
+    """Write a campaign's audit as files for stock tools: chain, head, signature, attestations, signers, keys in PEM."""
+    with Repository.around(repo) as repository:
+        allowed = _allowed(repository, protected_branch(repository, branch))
+        found, path = _find(repository, campaign, ref)
+        files = exported(found, path, allowed)
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError as error:
+        raise UserError.of("is there already", "name a new folder", file=str(folder)) from error
+    for name, raw in files.items():
+        (folder / name).write_bytes(raw)
+    typer.echo(f"wrote {len(files)} files to {folder}: docs/audit.md says how to check them")
+
+
+@group.command()
+def rotate(state: StateFolder = None) -> None:
+    """Make a new signing key, and print the two lines for audit/allowed_signers: the old key until now, the new one.
+
+    Commit them before the next campaign ends: what the new key signs counts once its line is on the protected branch.
+    """
+    old, new = ServiceKey.rotate(state_folder(state) / "key")
+    typer.echo(old.retired_signer(datetime.now(UTC)) + new.allowed_signer, nl=False)
 
 
 @group.command()
@@ -119,8 +157,9 @@ def _proposals(repository: Repository) -> list[str]:
     return [name.removeprefix("refs/heads/") for name in sorted(heads) if not name.endswith(f"/{AUDIT_BRANCH}")]
 
 
-def _present(snapshot: Snapshot, path: str) -> bytes:
-    return snapshot.read(path) if snapshot.entry(path) else b""
+def _print_verifications(console: Console, results: tuple[Verification, ...]) -> None:
+    for result in results:
+        _print_verification(console, result)
 
 
 def _print_verification(console: Console, result: Verification) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import struct
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -74,6 +75,26 @@ class ServiceKey:
         if not isinstance(private, Ed25519PrivateKey):
             raise PermanentError(f"{path} is not an Ed25519 key: make one with `ssh-keygen -t ed25519 -N '' -f {path}`")
         return cls(private, identity)
+
+    @classmethod
+    def rotate(cls, folder: Path | None = None, identity: str = "tuner") -> tuple[Self, Self]:
+        """Put a new key in the place of the one that is used: the old one, kept beside it, and the new one.
+
+        PermanentError as ``load``.
+        """
+        path = (folder or user_config_path("tuner")) / "signing_key"
+        old = cls.load(folder, identity)
+        aside = path.with_name(f"signing_key.{hashlib.sha256(old.public.encode()).hexdigest()[:12]}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise PermanentError(f"the signing key {path} cannot be put aside: {error.strerror}") from error
+        return old, cls.load(folder, identity)
+
+    def retired_signer(self, at: datetime) -> str:
+        """The line of an allowed-signers file that trusts this key for what was signed before ``at``."""
+        until = f"{at.astimezone(UTC):%Y%m%d%H%M%S}Z"
+        return f'{self.identity} namespaces="{NAMESPACE}",valid-before="{until}" {self.public}\n'
 
     @property
     def public(self) -> str:
