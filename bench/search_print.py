@@ -14,6 +14,7 @@ from tuner.measurement.benchmark import Figure
 
 __all__ = ["learned_from", "print_figures"]
 
+_WIDTH = 116
 _REGRET = "10"
 _COLUMNS = (
     "method",
@@ -38,6 +39,7 @@ def learned_from(setting: Setting, models: Sequence[str]) -> str:
 def print_figures(rows: Sequence[Row], figures: Sequence[Figure], most: int) -> None:
     """A table a noise (of trials the median, the 90th percentile and the worst), and every figure with a goal."""
     console = Console()
+    console = console if console.width >= _WIDTH else Console(width=_WIDTH)
     for noise in sorted({row.noise for row in rows}):
         table = Table(*_COLUMNS, title=f"noise {noise:g}: trials as median / p90 / worst")
         for method in dict.fromkeys(row.method for row in rows if row.noise == noise):
