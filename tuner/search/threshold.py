@@ -1,4 +1,4 @@
-"""From which capacity on a configuration matters, given its hourly cost and the best that a search knows.
+"""From which capacity on a configuration matters, given its hourly cost and the best ones that a search knows.
 
 With ``merit = capacity * hourly**-share``, ``share`` being the weight of the cost, a configuration has the merit of the
 best one at ``capacity_best * (hourly / hourly_best)**share`` requests per second. For a Pareto set of cost and capacity
@@ -21,8 +21,11 @@ from tuner.search.bands import Bands
 from tuner.search.objective import Goal
 from tuner.search.record import Entry
 
-__all__ = ["NEAR", "least_capacity"]
+__all__ = ["NEAR", "RIVALS", "least_capacity"]
 
+RIVALS = 3
+"""What is to be compared with is the third best one known: as many candidates may be confirmed, should policies deny
+the better ones, and none that might be among them is cut short."""
 NEAR = 0.9
 """Identical runs on shared machines differ by 10 % in one of ten cases; what is closer than that is measured."""
 _FREE = 1e-12
@@ -30,7 +33,7 @@ _FREE = 1e-12
 
 
 def least_capacity(goal: Goal, hourly: float, history: Sequence[Entry]) -> float | None:
-    """Requests per second; ``None`` while nothing is known that it could be compared with.
+    """Requests per second; ``None`` while fewer than ``RIVALS`` are known that it could be compared with.
 
     ``hourly``: what an hour of the configuration costs. Trials that were cut short are nothing to compare with.
     """
@@ -44,18 +47,18 @@ def least_capacity(goal: Goal, hourly: float, history: Sequence[Entry]) -> float
     else:
         share = goal.shares().get("cost", 0.0)
         bounds = [float(low * (price / other) ** share) for low, other in _known(history)]
-    return NEAR * max(bounds) if bounds else None
+    return NEAR * sorted(bounds, reverse=True)[RIVALS - 1] if len(bounds) >= RIVALS else None
 
 
 def _for_bands(bands: Bands, price: float, known: Sequence[tuple[float, float]]) -> float | None:
-    """``None`` where nothing known bears a band, and where one replica costs more than each band's bill."""
+    """``None`` where too few are known to bear a band, and where one replica costs more than each band's bill."""
     needed = []
     for rate in bands.ends:
         counted = [(other, bands.replicas(rate, low)) for low, other in known if low > 0]
         bills = [other * replicas for other, replicas in counted if bands.allowed(replicas)]
-        if not bills:
+        if len(bills) < RIVALS:
             return None
-        affordable = math.floor(min(bills) / NEAR / price)
+        affordable = math.floor(sorted(bills)[RIVALS - 1] / NEAR / price)
         allowed = [count for count in bands.counts if count <= affordable] if bands.counts else [affordable]
         if allowed and allowed[-1] > 0:
             needed.append(rate / allowed[-1])
