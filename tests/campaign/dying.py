@@ -78,7 +78,12 @@ def main(spec: str, state: str, moment: str) -> None:
     if kind == "open":
         parts = replace(parts, forge=DyingForge(repository))
     elif kind == "push":
-        parts = replace(parts, repository=DyingRepository(repository.git, repository.folder, repository.work_tree))
+        parts = replace(
+            parts,
+            repository=DyingRepository(
+                repository.git, repository.folder, repository.work_tree, signer=parts.repository.signer
+            ),
+        )
     run_campaign(target, parts)
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -67,14 +67,15 @@ def make_parts(repository: Repository, settings: Settings, observer: Observer) -
         return _embedded(bundle)
 
     hosted = chosen_forge(settings.forge, repository.address)
+    key = ServiceKey.load(state / "key")
     return Parts(
-        repository=repository,
+        repository=replace(repository, signer=key.sign_commit),
         forge=EmbeddedForge(repository) if hosted is None else hosted.forge,
         engine=engine_named,
         backend=lambda trials: ProcessBackend(trials, state=state / "processes"),
         generator=lambda cpus: LocustGenerator(cpus),
         policies=policies,
-        key=ServiceKey.load(state / "key"),
+        key=key,
         state=state,
         observer=observer,
         storage_url=settings.storage_url,
