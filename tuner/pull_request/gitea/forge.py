@@ -21,6 +21,7 @@ from tuner.pull_request.gitea.answer import (
     UserAnswer,
 )
 from tuner.pull_request.gitea.client import GiteaClient
+from tuner.pull_request.marker import Marker
 from tuner.pull_request.patience import Patience
 from tuner.pull_request.project import Project
 from tuner.pull_request.protocol import PullRequest, PullRequestState, Remark, Status, StatusState
@@ -70,7 +71,12 @@ class GiteaForge:
                     return self._view(opened)
                 self._refuse_nothing(branch, base)
                 wanted = {"head": branch, "base": base, "title": _title(title, draft=draft), "body": body}
-                return self._view(self.client.made(PullAnswer, "POST", self._at("/pulls"), wanted))
+                made = self.client.made(PullAnswer, "POST", self._at("/pulls"), wanted)
+                first = self._open_one(branch)
+                if first is None or first.number >= made.number:
+                    return self._view(made)
+                self._withdraw(made.number, first.number)
+                return self._view(first)
 
         return self.patience(attempt)
 
@@ -188,6 +194,12 @@ class GiteaForge:
         range_ = self._at(f"/compare/{quote(base)}...{quote(branch)}")
         if self.client.get(CompareAnswer, range_, files="false", verification="false").total_commits == 0:
             raise UserError.of(f"the branch {branch} has nothing that {base} lacks", "commit a change to it first")
+
+    def _withdraw(self, number: int, first: int) -> None:
+        """Gitea lets two processes open one each at the same moment: the later one goes, and is nobody's decline."""
+        marker = Marker(campaign="", change=f"opened twice, see {first}", fingerprint="")
+        body = marker.sign(f"Opened twice at the same moment: see #{first}.")
+        self.client.write("PATCH", self._at(f"/pulls/{number}"), {"body": body, "state": "closed"})
 
     def _ask(self, number: int, reviewer: str) -> None:
         kind = "team_reviewers" if "/" in reviewer else "reviewers"
