@@ -42,7 +42,8 @@ DEFAULT = "rapp_v100"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing, sum up, write; 1 where a goal is missed, 2 for a mistake in what was asked."""
     given = _parser().parse_args(argv)
-    command = ["python", "-m", "bench.search", *(sys.argv[1:] if argv is None else argv)]
+    asked = [option.replace(str(Path.home()), "~") for option in (sys.argv[1:] if argv is None else argv)]
+    command = ["python", "-m", "bench.search", *asked]
     try:
         return _measure(given, command)
     except UserError as error:
