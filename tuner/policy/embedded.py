@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from importlib.metadata import version
 from typing import Any
 
@@ -26,6 +27,7 @@ class EmbeddedEngine:
     def __init__(self, bundle: PolicyBundle) -> None:
         self.name = f"regorus {version('gordon-to-regorus')}"
         self.bundle = bundle
+        self._loaded = threading.local()  # an engine of regorus belongs to the thread that made it
 
     def decide(self, document: PolicyDocument) -> Verdict:
         """Judge one document by every package of its decision point."""
@@ -33,7 +35,9 @@ class EmbeddedEngine:
 
     def _ask(self, entry: str, document: dict[str, Any]) -> object:
         try:
-            engine = _loaded(self.bundle)  # anew: an engine belongs to the thread that made it
+            engine = getattr(self._loaded, "engine", None)
+            if engine is None:
+                engine = self._loaded.engine = _loaded(self.bundle)
             engine.set_input_json(json.dumps(document, allow_nan=False))
             answer = json.loads(engine.eval_query_as_json(f"data.{entry}"))
         except RuntimeError as error:
