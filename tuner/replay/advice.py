@@ -63,8 +63,11 @@ class Adviser:
         return None if choice is None else choice.gain
 
     def hopeless(self, steps: Sequence[Step]) -> str | None:
-        """Why no further trial can be expected to hold the limits, with the nearest miss; ``None`` while one may."""
-        if not self._recording.aim.limits or len(steps) < FEWEST or any(step.holds for step in steps):
+        """Why no trial can be expected to hold the limits, with the nearest miss; ``None`` while one may.
+
+        One that measured within them by luck, where measurements are noisy, is no reason to go on for ever.
+        """
+        if not self._recording.aim.limits or len(steps) < FEWEST:
             return None  # a model that has seen one trial alone takes all others for its like
         likeliest = max(one.holds for one in self.predictions(steps, self._recording.candidates))
         if likeliest >= _HOPELESS:

@@ -77,8 +77,8 @@ def share_so_far(recording: Recording, steps: Sequence[Step]) -> float | None:
 
 
 def nearest_miss(recording: Recording, steps: Sequence[Step]) -> tuple[Step, float] | None:
-    """The trial that broke its limits least, and by how much (0.1 is 10 %); ``None`` where every one failed."""
-    missed = [(step, excess) for step in steps if (excess := recording.excess(step.tried)) is not None]
+    """The trial that broke its limits least, and by how much (0.1 is 10 %); ``None`` where none ran and broke any."""
+    missed = [(step, excess) for step in steps if (excess := recording.excess(step.tried) or 0.0) > 0]
     found = min(missed, key=lambda pair: pair[1], default=None)
     return None if found is None else (found[0], math.expm1(found[1]))
 
