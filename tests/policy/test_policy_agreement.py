@@ -21,7 +21,7 @@ BOARD, SLICE = "NVIDIA-H100-80GB-HBM3", "nvidia.com/mig-1g.10gb"
 
 
 def decision(verdict: Verdict) -> dict[str, Any]:
-    return verdict.model_dump(exclude={"engine"})
+    return verdict.model_dump(exclude={"engine", "decision_id"})
 
 
 def _gpus(count: int, *, limit: int | None = 7, product: str | None = BOARD) -> dict[str, Any]:

@@ -179,7 +179,7 @@ def test_what_was_measured_often_makes_room_for_what_is_not_known() -> None:
         assert choice is not None
         chosen.append(choice.assignment)
         tried.append(NEW[0].tried(choice.assignment, 0.05, number))
-    assert max(chosen.count(one) for one in chosen) <= 10
+    assert max(chosen.count(one) for one in chosen) <= 14
     assert max(NEW[0].merit(one) for one in chosen if NEW[0].latency(one) <= SLO) >= NEW[0].best + math.log(0.99)
 
 

@@ -155,7 +155,7 @@ def test_the_command_tells_mistakes_in_one_line(capsys: pytest.CaptureFixture[st
     assert main([]) == 2
     assert main(["nothing"]) == 2
     lines = capsys.readouterr().err.splitlines()
-    told = "no tool is called 'nothing' (choose one of opa, regal, vegeta)"
+    told = "no tool is called 'nothing' (choose one of conftest, cosign, gitea, opa, regal, vegeta)"
     assert [line.split(":")[0] for line in lines] == ["usage", told]
 
 

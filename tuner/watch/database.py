@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from tuner.errors import PermanentError, TemporaryError
 from tuner.experience.database import engine_settings, guarded, parsed, prepare, settle
@@ -40,6 +41,8 @@ class Database:
     def __init__(self, url: URL, engine: Engine) -> None:
         self.url = url
         self.engine = engine
+        self._closed = False
+        event.listen(engine, "checkin", self._returned)
 
     @classmethod
     def open(cls, address: str) -> Self:
@@ -56,8 +59,14 @@ class Database:
         return made
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Give the connections back; those that another thread still uses, when it is done with them."""
+        self._closed = True
         self.engine.dispose()
+
+    def _returned(self, connection: DBAPIConnection | None, _record: object) -> None:
+        """A disposed pool would only forget it."""
+        if self._closed and connection is not None:
+            connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -22,6 +22,8 @@ def listen(patience: float, handle: int | None = None) -> threading.Thread:
     After its end, or ``patience`` seconds without a beat, this process gets SIGINT, as from Ctrl-C; where it is still
     there after half of that time again, SIGKILL.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a service behind nohup hands it on ignored
     source = sys.stdin.fileno() if handle is None else handle
     thread = threading.Thread(target=_watch, args=(source, patience), name="heartbeat", daemon=True)
     thread.start()
