@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ class Town:
         repository = Repository.clone(address, folder / name, access=access)
         first_commit(repository)
         repository.fetch()
+        deadline = time.monotonic() + 30
+        while self.gitea.call(self.ada, "GET", f"/repos/{project.path}")["empty"]:
+            # Gitea notes a push after it has answered, and a repository that it holds for empty has no pull requests.
+            assert time.monotonic() < deadline
         forge = GiteaForge(project, GiteaClient(project.server, lambda: self.bot.token), Patience(tries=6, longest=2.0))
         person = GiteaPerson(self.gitea, self.ada, project.path, forge)
         return Hosted(forge, repository, person, writer="ada", reader="eve", reviewer="bob")
