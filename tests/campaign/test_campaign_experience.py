@@ -205,7 +205,7 @@ def test_each_trial_is_kept_once_and_says_what_it_taught(service: Service) -> No
     (found,) = kept(service)
     assert [trial.assignment["instances"] for trial in found.trials] == [1, 2, 4]
     assert [trial.outcome for trial in found.trials] == ["completed", "failed", "completed"]
-    assert [reading.metric for reading in found.trials[0].readings] == ["capacity"]
+    assert [reading.metric for reading in found.trials[0].readings] == ["capacity", "seconds"]
 
 
 def test_a_campaign_that_begins_anew_is_another_witness(service: Service) -> None:
@@ -322,10 +322,13 @@ def test_a_reading_is_a_value(service: Service) -> None:
     """What the sampler is given: frozen, comparable, complete."""
     campaign(service, trials=1)
     ((one,),) = [found.trials for found in kept(service)]
-    error = one.readings[0].error
+    capacity, seconds = one.readings
     assert one == Tried(
         assignment=Assignment({"instances": 1}),
         outcome="completed",
-        readings=(Reading(metric="capacity", value=100.0, error=error),),
+        readings=(
+            Reading(metric="capacity", value=100.0, error=capacity.error),
+            Reading(metric="seconds", value=5.0, error=seconds.error),
+        ),
     )
     assert 0.05 < error < 0.07, "half of ln(110/90), at 90 % confidence"
