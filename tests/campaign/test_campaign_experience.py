@@ -331,4 +331,4 @@ def test_a_reading_is_a_value(service: Service) -> None:
             Reading(metric="seconds", value=5.0, error=seconds.error),
         ),
     )
-    assert 0.05 < error < 0.07, "half of ln(110/90), at 90 % confidence"
+    assert 0.05 < capacity.error < 0.07, "half of ln(110/90), at 90 % confidence"
