@@ -44,11 +44,18 @@ def test_a_pull_request_that_was_merged_is_not_followed_any_more(place: Place, w
 def test_a_writer_gets_one_further_campaign_for_one_comment(place: Place, work: Plain) -> None:
     answered: list[str] = []
     rerun = Rerun("echo-1", "rerun-7-1", lambda: answered.append("once"))
-    runner = Recorder(outcome=lambda job: done(job, "proposed"))
+    runner = Recorder(ends=False)
     service = place.service(settings(work), runner, follow=lambda _: Followed(reruns=(rerun,)))
     with started(service):
-        until(lambda: len(answered) >= 2, 60)
-        until(lambda: len(results(service)) == 2)
+        until(lambda: len(runner.runs) == 1)
+        runner.runs[0].end("proposed")
+        until(lambda: len(runner.runs) == 2)
+        found_while_it_runs = len(answered) + 2
+        until(lambda: len(answered) >= found_while_it_runs, 60)
+        runner.runs[1].end("proposed")
+        until(lambda: results(service) == ["proposed", "proposed"])
+        found_after_it = len(answered) + 2
+        until(lambda: len(answered) >= found_after_it, 60)
     assert [(run.job.spec_path, run.job.occasion) for run in runner.runs] == [(SPEC, ""), (SPEC, "rerun-7-1")]
 
 

@@ -14,7 +14,6 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, insert, select, text, update
 from sqlalchemy.engine import URL
-from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from tuner.errors import PermanentError, TemporaryError
 from tuner.experience.database import engine_settings, guarded, parsed, prepare, settle
@@ -42,7 +41,6 @@ class Database:
         self.url = url
         self.engine = engine
         self._closed = False
-        event.listen(engine, "checkin", self._returned)
 
     @classmethod
     def open(cls, address: str) -> Self:
@@ -55,30 +53,38 @@ class Database:
             if url.get_backend_name() == "sqlite":
                 _begin_at_once(engine)
             made = cls(url, engine)
-            made._migrate()
+            try:
+                made._migrate()
+            except BaseException:
+                made.close()
+                raise
         return made
 
     def close(self) -> None:
         """Give the connections back; those that another thread still uses, when it is done with them."""
         self._closed = True
-        self.engine.dispose()
-
-    def _returned(self, connection: DBAPIConnection | None, _record: object) -> None:
-        """A disposed pool would only forget it."""
-        if self._closed and connection is not None:
-            connection.close()
+        self.engine.pool.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that changes nothing."""
-        with guarded(self.url, _WHAT), self.engine.connect() as connection:
+        with self._given_back(), guarded(self.url, _WHAT), self.engine.connect() as connection:
             yield connection.execution_options(**{_READING: True})
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that any replica may make: all of it or nothing."""
-        with guarded(self.url, _WHAT), self.engine.begin() as connection:
+        with self._given_back(), guarded(self.url, _WHAT), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _given_back(self) -> Iterator[None]:
+        """What a thread puts back into the pool after `close` is closed by that thread."""
+        try:
+            yield
+        finally:
+            if self._closed:
+                self.engine.pool.dispose()
 
     @contextmanager
     def lead(self, name: str, fence: int) -> Iterator[Connection]:

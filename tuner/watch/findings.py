@@ -79,14 +79,18 @@ def want(
     now: float,
     occasion: str = "",
 ) -> None:
-    """Queue a campaign for each spec; one that was ended before its time at this revision is taken up again."""
+    """Queue a campaign for each spec; one that was ended before its time at this revision is taken up again.
+
+    One that is queued or runs is left to itself: asked for twice, it is still one.
+    """
     same = (campaigns.c.repository == watched.name) & (campaigns.c.revision == revision)
     same &= campaigns.c.occasion == occasion
     there = {
         row.spec_path: row
         for row in connection.execute(select(campaigns.c.spec_path, campaigns.c.id, campaigns.c.state).where(same))
     }
-    again = [there[spec.path].id for spec in wanted if spec.path in there and there[spec.path].state != State.DONE]
+    known = [there[spec.path] for spec in wanted if spec.path in there]
+    again = [row.id for row in known if row.state != State.DONE and row.state not in IN_FLIGHT]
     for ids in _chunks(again):
         values = {"state": State.QUEUED, "attempts": 0, "not_before": 0.0, "reason": "", "ended_at": None}
         connection.execute(update(campaigns).where(campaigns.c.id.in_(ids)).values(**values))
