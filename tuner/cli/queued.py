@@ -76,7 +76,7 @@ def follow_repository(watched: Watched, configuration: Configuration, settings: 
     hosting = hosting_of(configuration, watched)
     with _opened(watched, hosting, settings.state) as repository:
         parts = _parts(hosting, repository, settings)
-        closed = tuple((target.campaign, pull.state.value) for target, pull in follow_pull_requests(parts))
+        closed = tuple((one.target.campaign, one.pull.state.value) for one in follow_pull_requests(parts))
         return Followed(closed, tuple(_asked_again(parts.forge)))
 
 

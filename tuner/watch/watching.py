@@ -47,8 +47,10 @@ def look(parts: Parts, branch: str | None = None, *, known: Callable[[str], bool
 
 def _follow(parts: Parts) -> None:
     try:
-        for target, pull in follow_pull_requests(parts):
-            _log.info("pull request closed", campaign=target.campaign, number=pull.number, state=pull.state.value)
+        for closed in follow_pull_requests(parts):
+            if closed.news:
+                number, state = closed.pull.number, closed.pull.state.value
+                _log.info("pull request closed", campaign=closed.target.campaign, number=number, state=state)
     except TunerError as error:  # looked at again next time; the specs do not wait for it
         _log.warning("pull requests cannot be followed", reason=str(error))
 
