@@ -131,6 +131,17 @@ def test_a_stopped_campaign_was_no_attempt(state: Kept) -> None:
     assert claimed(queue).attempts == 0
 
 
+def test_a_service_that_was_killed_often_has_used_up_no_attempt_of_its_campaigns(state: Kept) -> None:
+    state.want("a.yaml")
+    for fence in range(2, 12):
+        assert claim(state.queue(fence)) is not None
+        state.queue(fence + 1).recover()
+    queue = state.queue(13)
+    job = claim(queue)
+    assert job is not None
+    assert queue.finish(job, Ended("retry", "no answer"), 8) == State.QUEUED
+
+
 def test_compute_that_was_used_within_the_window_counts(state: Kept) -> None:
     state.want("a.yaml", "b.yaml", hours=6)
     queue = state.queue()

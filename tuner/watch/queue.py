@@ -51,10 +51,14 @@ class Queue:
             yield connection
 
     def recover(self, running: Collection[Job] = ()) -> int:
-        """Queue again what is said to run and is not among ``running``: an earlier leader left it; how many."""
+        """Queue again what is said to run and is not among ``running``: an earlier leader left it; how many.
+
+        The leader's end was no try of the campaign's.
+        """
         with self.transaction() as connection:
             left = _running() & campaigns.c.id.not_in([job.id for job in running])
-            return connection.execute(update(campaigns).where(left).values(state=State.QUEUED)).rowcount
+            values = {"state": State.QUEUED, "attempts": campaigns.c.attempts - 1}
+            return connection.execute(update(campaigns).where(left).values(values)).rowcount
 
     def claim(
         self,
