@@ -23,6 +23,7 @@ import pytest
 
 from tuner.errors import PermanentError, TemporaryError, UserError
 from tuner.policy.bundle import PolicyBundle
+from tuner.policy.decision import is_outage
 from tuner.policy.embedded import EmbeddedEngine
 from tuner.policy.model import PolicyInput
 from tuner.policy.opa import OpaEngine
@@ -158,6 +159,26 @@ def test_a_server_that_verifies_or_logs_nothing_denies(
 def test_every_other_answer_denies(allowed: PolicyInput, body: Any, status: int, expected: str) -> None:
     with server(answer(body, status)) as address:
         assert expected in reason(address, allowed)
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_may_answer_later_has_decided_nothing(allowed: PolicyInput, status: int) -> None:
+    with server(answer({}, status)) as address:
+        busy = OpaEngine(address, REVISION).decide(allowed)
+    assert is_outage(busy)
+    assert is_outage(OpaEngine(address, REVISION).decide(allowed)), "it is gone"
+    other = {"result": GOOD, "decision_id": "d", "provenance": provenance("sha256:other")}
+    with server(answer(other)) as address:
+        assert is_outage(OpaEngine(address, REVISION).decide(allowed)), "it has other policies"
+
+
+def test_what_asking_again_does_not_mend_is_no_outage(allowed: PolicyInput) -> None:
+    undefined = {"decision_id": "d", "provenance": provenance(REVISION)}
+    for body, status in ((undefined, 200), ({"message": "it broke"}, 500), ({}, 404)):
+        with server(answer(body, status)) as address:
+            verdict = OpaEngine(address, REVISION).decide(allowed)
+        assert not verdict.allow
+        assert not is_outage(verdict)
 
 
 def test_a_server_that_does_not_answer_in_time_denies(allowed: PolicyInput) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
+from tuner.campaign.asking import asked
 from tuner.campaign.event import Admitted, CampaignEnded
 from tuner.campaign.inputs import Inputs
 from tuner.campaign.planning import make_plan
@@ -31,14 +32,14 @@ _MOST_VALUES = 64
 def admit(session: Session) -> bool:
     """Whether the campaign may begin; a denial ends it. Once admitted it is not asked again.
 
-    TemporaryError where only the time is against it. UserError for mistakes in the waiver file.
+    TemporaryError where only the time is against it, or no policy engine answers. UserError for mistakes in the waiver
+    file.
     """
     progress = session.progress
     if progress.trials or (progress.admitted is not None and progress.admitted.verdict.allow):
         return True
     document = admission_input(session.inputs, datetime.now(UTC))
-    with session.parts.policies(session.inputs.bundle) as engine:
-        verdict = engine.decide(document)
+    verdict = asked(session, document)
     known = progress.admitted
     if known is None or known.verdict.denials != verdict.denials:
         session.journal.record(Admitted(document=document, verdict=verdict))

@@ -8,9 +8,11 @@ from statistics import geometric_mean, median
 
 from scipy.special import betaincinv
 
+from tuner.campaign.asking import asked
 from tuner.campaign.changing import changed_files, changes_of, fleet_of, fleet_workload
 from tuner.campaign.event import Judged
 from tuner.campaign.reserving import quota_now
+from tuner.campaign.sameness import templates
 from tuner.campaign.session import Session
 from tuner.campaign.undoing import way_back
 from tuner.measurement.model import Interval, LoadPoint
@@ -26,10 +28,9 @@ _PRODUCT = "nvidia.com/gpu.product"
 
 
 def judge(session: Session, number: int, recommendation: Propose) -> Judged:
-    """The verdict on one candidate. Errors of the policy engine are denials, never exceptions."""
+    """The verdict on one candidate. Errors of the policies are denials; TemporaryError where nobody answers now."""
     document = policy_input(session, number, recommendation)
-    with session.parts.policies(session.inputs.bundle) as engine:
-        return Judged(candidate=number, document=document, verdict=engine.decide(document))
+    return Judged(candidate=number, document=document, verdict=asked(session, document))
 
 
 def policy_input(session: Session, number: int, recommendation: Propose) -> PolicyInput:
@@ -57,6 +58,7 @@ def policy_input(session: Session, number: int, recommendation: Propose) -> Poli
         quota=quota_now(session, inputs.workload(comparison.candidate.assignment)),
         files=files,
         rollback=way_back(inputs, files),
+        template=templates(session, number, comparison.candidate.assignment, fleet),
         waivers=read_waivers(inputs.snapshot),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
     )

@@ -11,9 +11,11 @@ from tuner.policy.document import policy_document
 from tuner.policy.model import Denial, PolicyDocument, PolicyInput, Verdict
 from tuner.policy.point import AdmissionInput
 
-__all__ = ["ENTRIES", "FAULT", "NoDecisionError", "decide", "point_of"]
+__all__ = ["ENTRIES", "FAULT", "NoAnswerError", "NoDecisionError", "decide", "is_outage", "point_of"]
 
 FAULT = "policy.engine"
+_WRONG, _SILENT = "policies", "policies.engine"
+"""Paths of a fault: of the policies themselves, or of an engine that may answer later."""
 _MEND = "mend the policies or the policy engine, then run it again"
 ENTRIES = {"admission": "tuner.admission", "recommendation": "tuner.main", "rollout": "tuner.rollout"}
 """The package that decides, by decision point."""
@@ -21,6 +23,10 @@ ENTRIES = {"admission": "tuner.admission", "recommendation": "tuner.main", "roll
 
 class NoDecisionError(Exception):
     """The engine gave no decision; the message says why, in a sentence for the pull request's reader."""
+
+
+class NoAnswerError(NoDecisionError):
+    """The engine does not answer, or serves other policies: asked later, it may decide."""
 
 
 class _Answer(BaseModel):
@@ -50,12 +56,17 @@ def decide(given: PolicyDocument, ask: Callable[[str, dict[str, Any]], object], 
         place = ".".join(map(str, first["loc"])) or "the answer"
         return _fault(f"the policies' answer is not one: {place}: {first['msg']}", engine, revision)
     except NoDecisionError as error:
-        return _fault(str(error), engine, revision)
+        return _fault(str(error), engine, revision, _SILENT if isinstance(error, NoAnswerError) else _WRONG)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001 - fails closed; a panic in Rust is no Exception
         return _fault(f"the policy engine failed: {_first_line(error)}", engine, revision)
     return _verdict(answer, engine, revision)
+
+
+def is_outage(verdict: Verdict) -> bool:
+    """Whether nothing was decided, because the engine did not answer: it denies, and may be asked again later."""
+    return not verdict.allow and any(each.id == FAULT and each.path == _SILENT for each in verdict.denials)
 
 
 def _verdict(answer: _Answer, engine: str, revision: str) -> Verdict:
@@ -83,12 +94,12 @@ def _contradiction(answer: _Answer) -> str:
     return ""
 
 
-def _fault(reason: str, engine: str, revision: str) -> Verdict:
-    return Verdict(allow=False, denials=(_denial(reason),), engine=engine, revision=revision)
+def _fault(reason: str, engine: str, revision: str, path: str = _WRONG) -> Verdict:
+    return Verdict(allow=False, denials=(_denial(reason, path),), engine=engine, revision=revision)
 
 
-def _denial(reason: str) -> Denial:
-    return Denial(id=FAULT, severity="deny", msg=reason, path="policies", reason=reason, remedy=_MEND)
+def _denial(reason: str, path: str = _WRONG) -> Denial:
+    return Denial(id=FAULT, severity="deny", msg=reason, path=path, reason=reason, remedy=_MEND)
 
 
 def _sorted(denials: list[Denial]) -> tuple[Denial, ...]:

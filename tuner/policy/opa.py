@@ -12,13 +12,14 @@ from opa_client.errors import ConnectionsError
 from opa_client.opa import OpaClient
 
 from tuner.errors import UserError
-from tuner.policy.decision import NoDecisionError, decide
+from tuner.policy.decision import NoAnswerError, NoDecisionError, decide
 from tuner.policy.model import PolicyDocument, Verdict
 
 __all__ = ["OpaEngine"]
 
 OLDEST = (1, 21, 3)
 """Earlier ones may skip the verification of a signature."""
+_PASSING = frozenset({429, 502, 503, 504})
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -93,7 +94,7 @@ class OpaEngine:
         )
         if active != [self.revision]:
             found = ", ".join(active) or "none"
-            raise NoDecisionError(f"the OPA server has other policies (revision {found}, expected {self.revision})")
+            raise NoAnswerError(f"the OPA server has other policies (revision {found}, expected {self.revision})")
         version = str(provenance.get("version", "")) if isinstance(provenance, dict) else ""
         if _order(version) < OLDEST:
             oldest = ".".join(map(str, OLDEST))
@@ -101,17 +102,18 @@ class OpaEngine:
 
 
 def _answered(ask: Callable[[], object]) -> dict[str, Any]:
-    """The server's answer; NoDecisionError where it gives none."""
+    """The server's answer; NoDecisionError where it gives none, NoAnswerError where it may give one later."""
     try:
         answer = ask()
     except requests.Timeout as error:
-        raise NoDecisionError("the OPA server did not answer in time") from error
+        raise NoAnswerError("the OPA server did not answer in time") from error
     except requests.HTTPError as error:
-        raise NoDecisionError(f"the OPA server answered {_reason(error.response)}") from error
+        kind = NoAnswerError if _is_passing(error.response) else NoDecisionError
+        raise kind(f"the OPA server answered {_reason(error.response)}") from error
     except requests.JSONDecodeError as error:
         raise NoDecisionError("the OPA server did not answer with JSON") from error
     except requests.RequestException as error:
-        raise NoDecisionError(f"the OPA server cannot be reached ({type(error).__name__})") from error
+        raise NoAnswerError(f"the OPA server cannot be reached ({type(error).__name__})") from error
     if not isinstance(answer, dict):
         raise NoDecisionError("the OPA server did not answer with an object")
     return answer
@@ -139,6 +141,14 @@ def _check_configuration(answer: dict[str, Any]) -> None:
 def _order(version: str) -> tuple[int, ...]:
     parts = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, parts.groups())) if parts else ()
+
+
+def _is_passing(response: requests.Response | None) -> bool:
+    """Whether a status is one of a gateway, of a server that starts, or of one that has too much to do.
+
+    500 is OPA's word for policies that cannot be evaluated, which asking again does not mend.
+    """
+    return response is not None and response.status_code in _PASSING
 
 
 def _reason(response: requests.Response | None) -> str:
