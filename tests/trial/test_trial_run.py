@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,20 @@ def test_a_measured_trial_is_completed_with_what_the_server_used(run: Run, workl
     assert (trial.outcome.measurement.cpu_seconds or 0) > 0
     assert (trial.number, trial.workload) == (7, workload.digest)
     assert trial.started <= trial.ended
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_clock_that_is_set_makes_a_trial_neither_longer_nor_shorter(
+    run: Run, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    def set_the_clock(_: Server) -> Measurement:
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + step)
+        return measured()
+
+    trial = run(set_the_clock)
+    assert isinstance(trial.outcome, Completed)
+    assert 0 <= trial.ended - trial.started < 60
 
 
 def test_a_measurement_tells_what_the_server_used_and_what_else_ran(run: Run) -> None:

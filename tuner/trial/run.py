@@ -63,7 +63,7 @@ def run_trial(
     name = folder_name(candidate.number)
     point = str(candidate.assignment)
     with span("trial", {"tuner.trial.number": candidate.number, "tuner.trial.assignment": point}) as current:
-        started = time.time()
+        started, began = time.time(), time.monotonic()
         outcome = _outcome(candidate, engine, backend, model, measure, limit)
         trial = Trial(
             number=candidate.number,
@@ -71,7 +71,7 @@ def run_trial(
             workload=candidate.workload.digest,
             outcome=outcome,
             started=started,
-            ended=time.time(),
+            ended=started + (time.monotonic() - began),  # a clock that is set meanwhile makes it no longer
         )
         current.set_attribute("tuner.trial.outcome", outcome.kind)
         write_whole(trials / name / RECORD, trial.model_dump_json(indent=1) + "\n")
@@ -96,7 +96,7 @@ def _outcome(
         start_up = time.monotonic() - began
         try:
             measurement = _measured(server, measure, began + limit, limit)
-            return _judge(measurement.model_copy(update={"start_up": start_up}))
+            return _judge(measurement.model_copy(update={"start_up": start_up, "template": server.template}))
         finally:
             server.stop()
     except TrialFailedError as error:
