@@ -225,6 +225,16 @@ def test_a_configuration_that_kills_tuner_is_given_up(tiny: Campaign) -> None:
         assert entry.record.reason == f"tuner was killed {ATTEMPTS} times while this configuration ran"
 
 
+def test_a_search_that_gave_configurations_up_says_so_at_its_end(tiny: Campaign, completed: Outcomes) -> None:
+    for _ in range(ATTEMPTS):
+        with tiny.open() as search:
+            asked(search)
+    with tiny.open() as search:
+        while not isinstance(proposal := search.ask(), Exhausted):
+            tiny.tell(search, proposal, completed(proposal.assignment))
+    assert "1 of them given up" in proposal.reason
+
+
 def test_telling_twice_changes_nothing(tiny: Campaign, completed: Outcomes) -> None:
     with tiny.open() as search:
         proposal = asked(search)

@@ -178,7 +178,7 @@ class Search:
             return self._begin(again, "retry", len(history))
         choice = self._chooser.choose(history, _reference(history), effort)
         if choice is None:
-            return Exhausted("every configuration was tried")
+            return Exhausted(f"every configuration was tried{_given_up(history)}")
         worthless = None
         if choice.gain is not None:
             worthless = gain_reason(choice.gain, self.goal, history, patience=choice.patience)
@@ -309,6 +309,12 @@ def _reference(history: tuple[Entry, ...]) -> Metrics | None:
 
 def _baselines(history: tuple[Entry, ...]) -> set[Assignment]:
     return {entry.assignment for entry in history if entry.record.origin == "baseline"}
+
+
+def _given_up(history: tuple[Entry, ...]) -> str:
+    """Whether some of them never came to an end: what is said of the rest does not hold for those."""
+    count = sum(entry.status == "errored" and entry.record.handed_out >= ATTEMPTS for entry in history)
+    return f", and {count} of them given up, since tuner was killed {ATTEMPTS} times while each ran" if count else ""
 
 
 def _to_repeat(history: tuple[Entry, ...]) -> Assignment | None:
