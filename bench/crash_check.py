@@ -20,17 +20,36 @@ from tuner.pull_request.proposal import branch_name
 __all__ = ["violations"]
 
 Record = Mapping[str, Any]
+_GIVEN_UP = "given up, since tuner was killed"
 
 
-def violations(watcher: Watcher, result: str = "proposed") -> list[str]:
-    """Everything that is not as if nobody had killed anything; ``result``: how the campaign should have ended."""
+def violations(watcher: Watcher) -> list[str]:
+    """Everything that is not as if nobody had killed anything.
+
+    A configuration during which tuner was killed three times is not tried again, and the chain says so: then the
+    campaign may keep what is deployed, and there is no pull request at all.
+    """
     place = watcher.place
     rows = place.rows()
     wrong = [f"orphan: {line}" for line in watcher.left()]
-    if [(row.state, row.result) for row in rows] != [("done", result)]:
+    if [(row.state, row.result) for row in rows] == [("done", "kept-baseline")]:
+        return [*wrong, *_kept(place), *_locks(place)]
+    if [(row.state, row.result) for row in rows] != [("done", "proposed")]:
         return [*wrong, f"the queue says {rows}"]
     looks: tuple[Callable[[Place], Iterator[str]], ...] = (_forge, _branches, _audit, _locks)
     return [*wrong, *(found for look in looks for found in look(place))]
+
+
+def _kept(place: Place) -> Iterator[str]:
+    """Nothing was proposed, because the chain says that configurations were given up."""
+    if pulls := place.get("/pulls?state=all"):
+        yield f"{len(pulls)} pull requests, and the baseline is kept"
+    clone = place.root / "seen.git"
+    place.git("clone", "--quiet", "--mirror", place.address, str(clone))
+    yield from _audit(place)
+    reasons = [record["body"]["reason"] for record in _published(place) if record["kind"] == "search-ended"]
+    if not any(_GIVEN_UP in reason for reason in reasons):
+        yield f"the baseline is kept, and nothing was given up: {reasons}"
 
 
 def _forge(place: Place) -> Iterator[str]:
@@ -83,16 +102,20 @@ def _audit(place: Place) -> Iterator[str]:
     if verified.returncode != 0:
         yield f"audit verify: {verified.stdout}{verified.stderr}"
         return
-    chains = place.git("-C", str(clone), "ls-tree", "-r", "--name-only", "tuner/audit").split()
-    paths = [path for path in chains if path.endswith(".jsonl") and path.count("/") > 1]
-    if len(paths) != 1:
-        yield f"{len(paths)} chains of campaigns"
-    for path in paths:
-        text = place.git("-C", str(clone), "show", f"tuner/audit:{path}")
-        yield from _records([json.loads(line) for line in text.splitlines()])
+    records = list(_published(place))
+    if (chains := len({record["campaign"] for record in records})) != 1:
+        yield f"{chains} chains of campaigns"
+    yield from _records(records, proposed=place.rows()[0].result == "proposed")
 
 
-def _records(records: Sequence[Record]) -> Iterator[str]:
+def _published(place: Place) -> Iterator[Record]:
+    clone = str(place.root / "seen.git")
+    names = place.git("-C", clone, "ls-tree", "-r", "--name-only", "tuner/audit").split()
+    for path in (name for name in names if name.endswith(".jsonl") and name.count("/") > 1):
+        yield from map(json.loads, place.git("-C", clone, "show", f"tuner/audit:{path}").splitlines())
+
+
+def _records(records: Sequence[Record], *, proposed: bool) -> Iterator[str]:
     finished: set[int] = set()
     for record in records:
         body = record["body"]
@@ -108,8 +131,8 @@ def _records(records: Sequence[Record]) -> Iterator[str]:
         if record["kind"] == "block-finished" and record["body"]["trial"]["outcome"]["kind"] == "completed"
     )
     yield from (f"block {block} was measured {count} times" for block, count in blocks.items() if count > 1)
-    for kind in ("campaign-started", "campaign-ended", "proposal-intended"):
-        if (count := sum(record["kind"] == kind for record in records)) != 1:
+    for kind, times in (("campaign-started", 1), ("campaign-ended", 1), ("proposal-intended", int(proposed))):
+        if (count := sum(record["kind"] == kind for record in records)) != times:
             yield f"{count} records {kind}"
     steps = Counter(record["body"]["step"] for record in records if record["kind"] == "step-finished")
     yield from (f"step {step} finished {count} times" for step, count in steps.items() if count > 1)

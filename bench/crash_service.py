@@ -90,6 +90,13 @@ class Watcher:
             time.sleep(min(_LOOK, left))
         return False
 
+    def stays(self, seconds: float) -> bool:
+        """Whether it runs, and goes on so long: a service that begins is ended by a signal as any program is."""
+        deadline = time.monotonic() + seconds
+        while self.alive and time.monotonic() < deadline:
+            time.sleep(_LOOK)
+        return self.alive
+
     def descendants(self) -> list[psutil.Process]:
         """What came from the service and runs now."""
         found: list[psutil.Process] = []

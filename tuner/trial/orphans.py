@@ -25,6 +25,9 @@ TOKEN = "TUNER_TRIAL"  # noqa: S105 - a name
 """Environment variable that every process of a server carries."""
 
 _KILL_DEADLINE = 10.0
+_DRAFT = ".new"
+_WRITING = 60.0
+"""Seconds after which a draft is nobody's, whichever process has the number of its writer."""
 
 
 class Identity(Value):
@@ -94,7 +97,7 @@ class Register:
     def write(self, record: ServerRecord) -> None:
         """Write or replace a record, whole or not at all. TemporaryError where that fails."""
         file = self._file(record.token)
-        draft = file.with_suffix(".new")
+        draft = file.with_name(f"{file.stem}.{os.getpid()}{_DRAFT}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft.write_text(record.model_dump_json())
@@ -110,6 +113,7 @@ class Register:
     def reap(self) -> int:
         """End the servers whose tuner is dead; returns how many there were. Another living tuner's are left alone."""
         reaped = 0
+        self._remove_drafts()
         for record in self._records():
             if record.ended:
                 self.close(record)
@@ -117,6 +121,15 @@ class Register:
                 reaped += clear(record)
                 self.close(record)
         return reaped
+
+    def _remove_drafts(self) -> None:
+        """What a tuner that was killed while it wrote a record left of it: its server never got to start."""
+        for draft in self._folder.glob(f"*{_DRAFT}"):
+            pid = draft.name.removesuffix(_DRAFT).rpartition(".")[2]
+            with suppress(OSError):
+                young = time.time() - draft.stat().st_mtime < _WRITING
+                if not young or not pid.isdigit() or process_table.find(int(pid)) is None:
+                    draft.unlink()
 
     def _records(self) -> list[ServerRecord]:
         try:
