@@ -36,25 +36,55 @@ _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """One binary: the folder of its module under ``testbed/tools`` and the package to build (``.`` is its own)."""
+    """One binary: the folder of its module under ``testbed/tools`` and the package to build (``.`` is its own).
+
+    ``family``: other packages of the module that one build makes with it, since they share most of their code; each
+    member names all of them, and each binary is called as its package's last word. ``stamp``: variables that the
+    project's own release build sets, as ``PACKAGE.NAME=VALUE``.
+    """
 
     folder: str
     package: str
     cgo: bool = False
     tags: tuple[str, ...] = ()
+    family: tuple[str, ...] = ()
+    stamp: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:
         """Options of ``go build`` beside the output."""
         tags = (f"-tags={','.join(self.tags)}",) if self.tags else ()
-        return ("-trimpath", "-ldflags=-s -w", *tags, self.package)
+        stamps = "".join(f" -X {stamp}" for stamp in self.stamp)
+        return ("-trimpath", f"-ldflags=-s -w{stamps}", *tags, *(self.family or (self.package,)))
 
+    def group(self, name: str) -> str:
+        """What is built, locked and kept as one: the module's folder for a family, else the tool itself."""
+        return self.folder if self.family else name
+
+
+_KUBERNETES = tuple(
+    f"k8s.io/kubernetes/cmd/{name}"
+    for name in ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
+)
+_KUBERNETES_VERSION = tuple(
+    f"k8s.io/component-base/version.{name}={value}"
+    for name, value in (("gitVersion", "v1.35.4"), ("gitMajor", "1"), ("gitMinor", "35"))
+)
 
 TOOLS: Mapping[str, Tool] = {
+    **{
+        package.rsplit("/", 1)[1]: Tool("kubernetes", package, family=_KUBERNETES, stamp=_KUBERNETES_VERSION)
+        for package in _KUBERNETES
+    },
+    "etcd": Tool("etcd", "."),
+    "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm"),
+    "kustomize": Tool("kustomize", "sigs.k8s.io/kustomize/kustomize/v5"),
+    "kwok": Tool("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     "gitea": Tool("gitea", "code.gitea.io/gitea", cgo=True, tags=("sqlite", "sqlite_unlock_notify")),
     "conftest": Tool("conftest", "github.com/open-policy-agent/conftest"),
     "cosign": Tool("cosign", "github.com/sigstore/cosign/v3/cmd/cosign"),
     "opa": Tool("opa", "github.com/open-policy-agent/opa"),
+    "pause": Tool("pause", "."),
     "regal": Tool("regal", "github.com/open-policy-agent/regal"),
     "vegeta": Tool("vegeta", "github.com/tsenart/vegeta/v12"),
 }
@@ -88,12 +118,13 @@ class Toolbox:
         if tool is None:
             raise UserError.of(f"no tool is called {name!r}", f"choose one of {', '.join(sorted(self.tools))}")
         go = self._go(tool)
-        home = self.cache / "tools" / f"{name}-{self._digest(tool, go)}"
+        group = tool.group(name)
+        home = self.cache / "tools" / f"{group}-{self._digest(tool, go)}"
         binary = home / name
         if not binary.is_file():
-            with locked(home.with_name(f"{home.name}.lock"), name):
+            with locked(home.with_name(f"{home.name}.lock"), group):
                 if not binary.is_file():
-                    self._build(name, tool, go, home)
+                    self._build(group, tool, go, home)
         return binary
 
     def module(self, name: str) -> Path:
@@ -165,11 +196,12 @@ class Toolbox:
     def _build(self, name: str, tool: Tool, go: _Go, home: Path) -> None:
         """Build beside the final place and rename, so that a killed build leaves nothing that looks whole."""
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=home.parent) as scratch:
-            built = Path(scratch) / "made" / name
-            built.parent.mkdir()
-            command = (str(go.path), "build", "-v", "-o", str(built), *tool.arguments)
+            made = Path(scratch) / "made"
+            made.mkdir()
+            output = f"{made}/" if tool.family else str(made / name)
+            command = (str(go.path), "build", "-v", "-o", output, *tool.arguments)
             _follow(name, command, self.modules / tool.folder, self._environment(cgo=tool.cgo), go.version)
-            built.parent.rename(home)
+            made.rename(home)
 
 
 def _order(version: str) -> tuple[int, ...]:

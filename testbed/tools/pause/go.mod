@@ -1,0 +1,3 @@
+module tuner/testbed/tools/pause
+
+go 1.25.0
