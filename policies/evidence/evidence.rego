@@ -56,6 +56,22 @@ deny contains reason.denial("evidence.gain", "ratio.low", why, remedy) if {
 	remedy := "measure longer, or keep the baseline"
 }
 
+# What was measured is what is proposed. Trials that ran as no pod (null) are judged by their workload alone.
+deny contains reason.denial("evidence.template", "template.proposed", why, remedy) if {
+	is_object(input.template)
+	why := "the pod that was measured is not the pod that is proposed"
+	remedy := "measure the configuration as it is proposed"
+	some digest in input.template.measured
+	digest != input.template.proposed
+}
+
+deny contains reason.denial("evidence.template", "template.measured", why, remedy) if {
+	is_object(input.template)
+	count(input.template.measured) == 0
+	why := "no pod was measured for what is proposed"
+	remedy := "measure the configuration as it is proposed"
+}
+
 _ordered if {
 	input.ratio.low <= input.ratio.value
 	input.ratio.value <= input.ratio.high

@@ -19,6 +19,15 @@ test_each_minimum_denies if {
 	}
 }
 
+test_what_was_measured_is_what_is_proposed if {
+	same := {"proposed": "sha256:a", "measured": ["sha256:a"]}
+	evidence.deny == set() with input as fixture.but({"template": same})
+	every measured in [["sha256:b"], ["sha256:a", "sha256:b"], ["", "sha256:a"], []] {
+		other := {"proposed": "sha256:a", "measured": measured}
+		fixture.ids(evidence.deny) == {"evidence.template"} with input as fixture.but({"template": other})
+	}
+}
+
 test_the_words_say_how_much_is_needed if {
 	some denial in evidence.deny with input as fixture.but({"trials": 4})
 	denial.msg == "4 trials were completed, 5 are needed: raise budget.trials"

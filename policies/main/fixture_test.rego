@@ -17,6 +17,7 @@ good := {
 	"changes": ["instances", "batch"],
 	"ratio": {"value": 1.5, "low": 1.4, "high": 1.6},
 	"quota": [],
+	"template": null,
 	"waivers": [],
 	"files": ["configs/orientation/deployment.yaml"],
 	"rollback": {"commit": _commit, "files": {"configs/orientation/deployment.yaml": _digest}, "history": 10},

@@ -103,6 +103,8 @@ class Measurement(Value):
     """Share of requests that failed at loads up to the capacity, with its upper limit at the SLO's confidence."""
     start_up: float | None = None
     """Seconds from the server's start until it was ready."""
+    template: str | None = None
+    """Digest of the pod template that ran; ``None`` where the trial was no pod."""
     warm_up: float
     """Seconds of load before anything counted."""
     elapsed: float

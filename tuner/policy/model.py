@@ -14,7 +14,7 @@ from tuner.policy.rollback import Rollback
 from tuner.policy.waiver import Waiver
 from tuner.value import Value
 
-__all__ = ["Denial", "PolicyDocument", "PolicyEngine", "PolicyInput", "PolicySide", "Verdict"]
+__all__ = ["Denial", "PolicyDocument", "PolicyEngine", "PolicyInput", "PolicySide", "Templates", "Verdict"]
 
 
 class PolicySide(Value):
@@ -38,6 +38,16 @@ class PolicySide(Value):
     monthly_cost: float | None
     product: str | None = None
     """The board that the pods are bound to (node label ``nvidia.com/gpu.product``)."""
+
+
+class Templates(Value):
+    """Digests of pod templates: of what is proposed, and of all that was measured for it, each once.
+
+    An empty text stands for a measurement of which nothing is known.
+    """
+
+    proposed: str
+    measured: tuple[str, ...]
 
 
 class PolicyInput(Value):
@@ -72,6 +82,8 @@ class PolicyInput(Value):
     """Paths that the change touches."""
     rollback: Rollback | None = None
     """How the change is undone."""
+    template: Templates | None = None
+    """What ran and what is proposed, where trials ran as pods."""
     waivers: tuple[Waiver, ...] = ()
     """Exceptions that stand on the protected branch, of every service."""
     date: str = ""

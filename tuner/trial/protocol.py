@@ -14,7 +14,16 @@ from tuner.trial.outcome import Failed
 from tuner.trial.reference import ReferenceLoad
 from tuner.value import Value
 
-__all__ = ["Backend", "InconclusiveTrialError", "Observation", "Observed", "Server", "TrialFailedError", "Usage"]
+__all__ = [
+    "Backend",
+    "InconclusiveTrialError",
+    "Observation",
+    "Observed",
+    "Server",
+    "TrialFailedError",
+    "Usage",
+    "Used",
+]
 
 
 class TrialFailedError(Exception):
@@ -33,8 +42,15 @@ class Usage(Value):
     """What a server has used since it was started: all of its processes, those that ended included.
 
     ``peak_memory`` in bytes: anonymous and shared pages, each counted once; mapped files, which the kernel can drop,
-    are left out.
+    are left out. ``None`` where the place cannot say.
     """
+
+    cpu_seconds: float | None
+    peak_memory: int | None
+
+
+class Used(Usage):
+    """The same of a place that can always say."""
 
     cpu_seconds: float
     peak_memory: int
@@ -64,6 +80,11 @@ class Server(Protocol):
     @property
     def generator_cpus(self) -> tuple[int, ...]:
         """CPUs of this machine that the load generator keeps to; empty where any will do."""
+        ...
+
+    @property
+    def template(self) -> str | None:
+        """Digest of the service's pod template that it was started from (``PodTemplate.digest``); ``None``: of none."""
         ...
 
     def check(self) -> None:

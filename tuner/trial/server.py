@@ -26,7 +26,7 @@ from tuner.trial.observation import LocalObservation, observe_local
 from tuner.trial.orphans import TOKEN, Identity, Register, clear
 from tuner.trial.outcome import Failed, FailureKind
 from tuner.trial.ports import PortReservation
-from tuner.trial.protocol import TrialFailedError, Usage
+from tuner.trial.protocol import TrialFailedError, Used
 
 __all__ = ["ProcessServer"]
 
@@ -61,7 +61,7 @@ class ProcessServer:
         self._stopping = False
         self._rest = b""
         self._ended: Event | None = None
-        self._usage = Usage(cpu_seconds=0.0, peak_memory=0)
+        self._usage = Used(cpu_seconds=0.0, peak_memory=0)
         self.folder = folder
         self.log = folder / LOG
         self.ready = False
@@ -93,6 +93,11 @@ class ProcessServer:
         return self._cpus.generator
 
     @property
+    def template(self) -> None:
+        """A local process is started from no pod template."""
+        return None
+
+    @property
     def keeper(self) -> int:
         """The process that keeps it."""
         return self._keeper.pid
@@ -119,7 +124,7 @@ class ProcessServer:
             raise TrialFailedError(Failed(failure=FailureKind.DIED, reason="the server was stopped"))
         raise self._failure()
 
-    def usage(self) -> Usage:
+    def usage(self) -> Used:
         """See the Protocol."""
         with self._lock:
             if self._ended is None and not self._stopping:
@@ -248,7 +253,7 @@ class ProcessServer:
 
     def _take(self, event: Event) -> None:
         if event["event"] in ("usage", "ended"):
-            self._usage = Usage(cpu_seconds=event["cpu_seconds"], peak_memory=event["peak_memory"])
+            self._usage = Used(cpu_seconds=event["cpu_seconds"], peak_memory=event["peak_memory"])
         if event["event"] in ("ended", "refused"):
             self._ended = event
 
