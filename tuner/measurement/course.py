@@ -6,6 +6,7 @@ other; every load is judged by the same rules.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ ROUNDS, LEAST_ROUNDS = 6, 2
 UNLOADED, UNLOADED_COUNT, UNLOADED_RATE = 0.8, 40, 100.0
 GUESS = 0.8
 """The rate tried first where nothing is known: the share of a server that answers one request at a time."""
+STEADY = 0.7
+"""Share of a capacity that is known or expected at which a server gets warm."""
 BEYOND = 1.5
 """The first scout goes this far beyond a capacity that is known or expected, so that the server falls behind."""
 
@@ -72,14 +75,15 @@ def measure(
     prober = _prober(generator, endpoint, requests, slo, load, search, seed, check, arrivals)
     first = _first(prober)
     if known is not None:
-        _settle(prober, 0.7 * known)
+        _settle(prober, STEADY * known, first)
         return _measurement(prober, _hunt(prober, _again(known, prober, search)), prober.elapsed, at_rate, {})
     if not first.answered:
         return _refused(prober, prober.elapsed, prober.point(FIRST_RATE, first))
     median = percentile(first.histogram, 50)
     unloaded = _unloaded(prober, median)
     seen = unloaded.result.elapsed
-    _settle(prober, 0.7 * start_rate if start_rate else 0.5 / median)
+    settling = STEADY * start_rate if start_rate else 0.5 / median
+    settled = _settle(prober, settling, first)
     if unloaded.judgement in REFUSED:  # perhaps only because it was cold
         unloaded = _unloaded(prober, median)
         seen += unloaded.result.elapsed
@@ -87,6 +91,8 @@ def measure(
     if unloaded.judgement in REFUSED:
         return _refused(prober, warm_up, unloaded)
     start = BEYOND * start_rate if start_rate else GUESS / unloaded.latency["p50"]
+    if settled < settling:  # far less than was expected: a scout of that would only make a queue to be worked off
+        start = min(start, BEYOND * settled / STEADY)
     wanted = CapacitySearch(
         start, precision=search.precision, confidence=slo.confidence, floor=prober.floor, enough=enough
     )
@@ -146,18 +152,24 @@ def _first(prober: Prober) -> LoadResult:
     return result
 
 
-def _settle(prober: Prober, rate: float) -> None:
-    """Load until the latency is steady: the last round is no different from what came before it."""
+def _settle(prober: Prober, rate: float, first: LoadResult) -> float:
+    """Load until the latency is steady: the last round is no different from what came before it.
+
+    The rate at which it ended: lower where the server was refuted, by halves or, far beyond a server that answers one
+    request at a time, as ``first`` saw it, by half of the way to that.
+    """
+    calm = 0.5 / percentile(first.histogram, 50) if first.answered else 0.0
     results: list[LoadResult] = []
     steady = False
     while len(results) < ROUNDS and not (steady and len(results) >= LEAST_ROUNDS):
         result = prober.send(rate, max(int(rate * SETTLE), 1), hopeless=True)
         results.append(result)
         if result.ended_early:
-            rate /= 2
+            rate = min(rate / 2, math.sqrt(rate * calm)) if calm else rate / 2
         windows = [window.latency for told in results for window in told.windows if window.scheduled]
         steady = not result.ended_early and steady_from(windows) <= len(windows) / 2 - 1
     prober.learn(results)
+    return rate
 
 
 def _unloaded(prober: Prober, median: float) -> LoadPoint:
