@@ -13,6 +13,7 @@ from types import FrameType
 
 from tuner.cli.forges import hosting_of
 from tuner.cli.queued import follow_repository
+from tuner.cli.standby import modules_of
 from tuner.cli.wiring import Settings
 from tuner.experience.database import sqlite_url
 from tuner.repository.mirror import Mirror
@@ -22,9 +23,10 @@ from tuner.watch.database import Database
 from tuner.watch.database_lease import DatabaseLease
 from tuner.watch.lease import LeaseStore
 from tuner.watch.limit import RateLimit
-from tuner.watch.process import ProcessRunner
+from tuner.watch.process import ProcessRunner, common_environment
 from tuner.watch.server import WebServer
 from tuner.watch.service import Service, Wiring
+from tuner.watch.standby import Standby
 from tuner.watch.web import monitoring, webhooks
 
 __all__ = ["serve"]
@@ -43,6 +45,10 @@ def serve(config: Path, settings: Settings, trace: str = "none") -> None:
     database = Database.open(address)
     with ExitStack() as stack:
         stack.callback(database.close)
+        standby = _standby(configuration, state)
+        if standby is not None:
+            stack.callback(standby.close)
+            standby.prepare()
         service = Service(
             Wiring(
                 configuration=configuration,
@@ -56,6 +62,7 @@ def serve(config: Path, settings: Settings, trace: str = "none") -> None:
                     program=(str(Path(sys.executable).with_name("tuner")),),
                     options=_options(settings, trace),
                     extra={"TUNER_STORAGE": settings.storage_url} if settings.storage_url else {},
+                    standby=standby,
                 ),
                 open_mirror=lambda watched: _mirror(configuration, watched, state),
                 state=state,
@@ -73,6 +80,14 @@ def _options(settings: Settings, trace: str) -> tuple[str, ...]:
     """What the service was started with, for its campaigns; addresses that may hold a password are no arguments."""
     opa = ("--opa", str(settings.opa)) if settings.opa else ()
     return ("--policy-engine", settings.policy_engine, *opa, "--trace", trace)
+
+
+def _standby(configuration: Configuration, state: Path) -> Standby | None:
+    if not configuration.standby:
+        return None
+    kinds = {choice.kind for choice in configuration.forges.values()}
+    program = (sys.executable, "-m", "tuner.cli.standby", *modules_of(kinds))
+    return Standby(program, common_environment(), state / "watch" / "logs" / "standby.log")
 
 
 def _leases(configuration: Configuration, database: Database) -> LeaseStore:

@@ -11,8 +11,7 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +23,9 @@ from tuner.errors import PermanentError
 from tuner.watch.configuration import Configuration
 from tuner.watch.heartbeat import BEAT
 from tuner.watch.job import Account, Ended, Job
+from tuner.watch.standby import Order, Standby
 
-__all__ = ["ProcessRunner"]
+__all__ = ["ProcessRunner", "common_environment"]
 
 _KEPT = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_.*|SSL_CERT_(FILE|DIR)|SSH_AUTH_SOCK|KUBECONFIG|KUBERNETES_.*"
@@ -44,30 +44,32 @@ class ProcessRunner:
     configuration: Configuration
     state: Path
     patience: float
-    program: Sequence[str] = (sys.executable, "-m", "tuner")
+    program: Sequence[str]
     options: Sequence[str] = ()
     extra: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables that every campaign gets beside its own."""
+    standby: Standby | None = None
+    """A process that waits for a campaign; the next one is started when a campaign has ended, so as to disturb none."""
 
     def start(self, job: Job) -> _Process:
         logs = self.state / "watch" / "logs"
-        command = [
-            *(*self.program, "campaign", job.repository, "--config", str(self.config), "--state", str(self.state)),
+        arguments = (
+            *("campaign", job.repository, "--config", str(self.config), "--state", str(self.state)),
             *("--spec", job.spec_path, "--revision", job.revision, "--patience", str(self.patience), "--json"),
             *(("--occasion", job.occasion) if job.occasion else ()),
             *self.options,
-        ]
+        )
+        said = logs / f"{job.id}.log", logs / f"{job.id}.json"
         try:
             logs.mkdir(parents=True, exist_ok=True)
             with ExitStack() as opened:
-                log = opened.enter_context((logs / f"{job.id}.log").open("ab"))
-                out = opened.enter_context((logs / f"{job.id}.json").open("w+b"))
-                child = subprocess.Popen(
-                    command,
+                log, out = opened.enter_context(said[0].open("ab")), opened.enter_context(said[1].open("w+b"))
+                child = self._taken(arguments, job, said[0], said[1]) or subprocess.Popen(
+                    (*self.program, *arguments),
                     stdin=subprocess.PIPE,
                     stdout=out,
                     stderr=log,
-                    env=self._environment(job),
+                    env=common_environment() | self._own(job),
                     start_new_session=True,
                 )
                 opened.pop_all()
@@ -75,16 +77,26 @@ class ProcessRunner:
         except OSError as error:
             raise PermanentError(f"the campaign cannot be started: {error.strerror or error}") from error
         os.set_blocking(child.stdin.fileno(), False)  # type: ignore[union-attr]
-        return _Process(child, out)
+        return _Process(child, out, self.standby.prepare if self.standby is not None else None)
 
-    def _environment(self, job: Job) -> dict[str, str]:
-        """What a campaign needs of this process's environment, and the variables that its own secrets are in."""
+    def _taken(self, arguments: tuple[str, ...], job: Job, log: Path, out: Path) -> subprocess.Popen[bytes] | None:
+        if self.standby is None:
+            return None
+        order = Order(arguments=arguments, environment=self._own(job), out=str(out), log=str(log))
+        return self.standby.take(order)
+
+    def _own(self, job: Job) -> dict[str, str]:
+        """The variables that this campaign's own secrets are in, and what every campaign gets."""
         watched = self.configuration.repository(job.repository)
         forge = self.configuration.forges.get(watched.forge)
         named = (watched.token, forge.token, forge.key) if forge else (watched.token,)
         secrets = [secret.env for secret in named if secret and secret.env]
-        kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name) or name in secrets}
-        return {**kept, **self.extra}
+        return {**{name: os.environ[name] for name in secrets if name in os.environ}, **self.extra}
+
+
+def common_environment() -> dict[str, str]:
+    """What any campaign may have of this process's environment."""
+    return {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
 
 
 @dataclass(slots=True)
@@ -93,6 +105,8 @@ class _Process:
 
     child: subprocess.Popen[bytes]
     out: IO[bytes]
+    after: Callable[[], None] | None = None
+    """Called once, when it has ended."""
     _ended: Ended | None = None
 
     def beat(self) -> None:
@@ -119,6 +133,8 @@ class _Process:
                 self.child.stdin.close()
         self._ended = self._read(status)
         self.out.close()
+        if self.after is not None:
+            self.after()
         return self._ended
 
     def _read(self, status: int) -> Ended:
