@@ -9,7 +9,7 @@ SERVING := --methods tuner+prior tuner tpe random --noise 0 --seeds 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables bench-service bench-crash docs lock clean
+.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables bench-service bench-crash bench-fuzz docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ bench-service: $(VENV)/.dev ## What watching costs: 10,000 specs, 200 repositori
 
 bench-crash: $(VENV)/.dev ## Kill the service 500 times on a real Gitea, resumable: half an hour; writes bench/results/crash.json
 	@$(BIN)/python -m bench.crash
+
+bench-fuzz: $(VENV)/.dev ## A million inputs at the doors for strangers' text, resumable; writes bench/results/fuzz.json
+	@$(BIN)/python -m bench.fuzz
 
 docs: $(VENV)/.dev ## Generate docs/spec.md and the command reference
 	@$(BIN)/python -m tuner.spec.reference configs/examples/good/tuning-complete.yaml > docs/spec.md

@@ -16,6 +16,9 @@ from dataclasses import dataclass
 
 __all__ = ["PermanentError", "Problem", "TemporaryError", "TunerError", "UserError"]
 
+_LONGEST = 400
+"""Characters of each part of a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -30,9 +33,21 @@ class Problem:
     line: int | None = None
     column: int | None = None
 
+    def __post_init__(self) -> None:
+        """One line, whatever a stranger's text brings into it: no control, no sign that turns the reading, no end."""
+        object.__setattr__(self, "what", _one_line(self.what))
+        object.__setattr__(self, "fix", _one_line(self.fix))
+
     def __str__(self) -> str:
-        place = ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+        file = None if self.file is None else _one_line(self.file)
+        place = ":".join(str(part) for part in (file, self.line, self.column) if part is not None)
         return f"{f'{place}: ' if place else ''}{self.what}{f' ({self.fix})' if self.fix else ''}"
+
+
+def _one_line(text: str) -> str:
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST - 1]}…"
+    return text if text.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class TunerError(Exception):

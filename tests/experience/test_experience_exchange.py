@@ -154,7 +154,7 @@ def value_line(value: str) -> str:
 )
 def test_what_is_wrong_is_named_with_its_line(line: str, told: str) -> None:
     content = "\n".join([HEADER, record_line(number=5), line, record_line(number=6)])
-    with pytest.raises(UserError, match=r"file\.jsonl:3: ") as caught:
+    with pytest.raises(UserError, match=r"file\.jsonl:3:1: ") as caught:
         read_experience(content.encode(), "file.jsonl")
     (problem,) = caught.value.problems
     assert told in problem.what
@@ -166,7 +166,7 @@ def test_what_is_wrong_is_named_with_its_line(line: str, told: str) -> None:
     [("", "no file of experience"), ("{}", "no file"), (record_line(), "no file"), ("\udcff", "no file")],
 )
 def test_another_file_is_refused_at_its_first_line(first: str, told: str) -> None:
-    with pytest.raises(UserError, match=r"file\.jsonl:1: ") as caught:
+    with pytest.raises(UserError, match=r"file\.jsonl:1:1: ") as caught:
         read_experience(first.encode(errors="surrogateescape"), "file.jsonl")
     assert told in str(caught.value)
 
@@ -180,7 +180,7 @@ def test_a_trial_that_is_told_twice_is_told_alike() -> None:
     twice = "\n".join([HEADER, record_line(), record_line(), ""])
     assert len(read_experience(twice.encode(), "file.jsonl")) == 1
     contradicting = "\n".join([HEADER, record_line(), value_line("7")])
-    with pytest.raises(UserError, match=r"file\.jsonl:3: trial 0 of echo-1 is told otherwise in line 2"):
+    with pytest.raises(UserError, match=r"file\.jsonl:3:1: trial 0 of echo-1 is told otherwise in line 2"):
         read_experience(contradicting.encode(), "file.jsonl")
 
 
@@ -195,7 +195,7 @@ def test_a_file_is_not_read_beyond_its_bound(tmp_path: Path) -> None:
     path = tmp_path / "file.jsonl"
     with path.open("wb") as stream:
         stream.truncate(100 * LARGEST)
-    with pytest.raises(UserError, match="larger than 64 MiB"):
+    with pytest.raises(UserError, match="larger than 16 MiB"):
         read_experience_file(path)
 
 

@@ -271,8 +271,8 @@ def test_an_anchor_that_the_edit_would_spread_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        (DEPLOYMENT.replace("kind: Deployment", "kind: CronJob"), f"{FILE}: the file has no Deployment or Rollout"),
-        (DEPLOYMENT.replace("name: server ", "name: servant "), f"{FILE}: no container is called 'server'"),
+        (DEPLOYMENT.replace("kind: Deployment", "kind: CronJob"), f"{FILE}:2:1: the file has no Deployment or Rollout"),
+        (DEPLOYMENT.replace("name: server ", "name: servant "), f"{FILE}:2:1: no container is called 'server'"),
         (
             DEPLOYMENT.replace("name: line-triton }", "name: other }"),
             f"{FILE}:56:11: the ConfigMap 'line-triton' is missing",

@@ -73,7 +73,7 @@ def test_very_many_documents_end_at_the_limit() -> None:
 def test_very_many_mistakes_are_counted_not_listed() -> None:
     lines = problems("".join(f"k{index}: 1\n" for index in range(1000)))
     assert len(lines) == 101
-    assert lines[-1] == "t.yaml: and 908 more problems (correct the first ones and try again)"
+    assert lines[-1] == "t.yaml:93:1: and 908 more problems (correct the first ones and try again)"
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_read(minimal: str) -> None:

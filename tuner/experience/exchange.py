@@ -6,6 +6,7 @@ A file may come from anybody: its size is bounded, and every mistake is named wi
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +22,11 @@ __all__ = ["LARGEST", "LONGEST", "MOST_RECORDS", "read_experience", "read_experi
 
 FORMAT: Literal["tuner-experience"] = "tuner-experience"
 VERSION = 1
-LARGEST = 64 * 2**20
+LARGEST = 16 * 2**20
 """Bytes of a file."""
 LONGEST = 2**20
 """Bytes of a line."""
-MOST_RECORDS = 100_000
+MOST_RECORDS = 15_000
 _MOST_PROBLEMS = 20
 
 
@@ -45,19 +46,22 @@ def read_experience(content: bytes, file: str) -> tuple[Remembered, ...]:
     """The records of a file's content, in its order. UserError with the line of each mistake, the first few of them."""
     if len(content) > LARGEST:
         raise _too_large(file)
-    lines = content.split(b"\n")
-    if problem := _header_problem(lines[0], file):
+    lines = io.BytesIO(content)  # one line after the other: a file of line breaks costs no more than its own length
+    if problem := _header_problem(lines.readline().rstrip(b"\n"), file):
         raise UserError(problem)
     records: dict[tuple[str, int], tuple[int, Remembered]] = {}
     problems: list[Problem] = []
-    for line, raw in enumerate(lines[1:], start=2):
+    line = 1
+    for line, raw in enumerate(lines, start=2):
         if not raw.strip():
             continue
-        problems += _take(raw, line, file, records)
+        problems += _take(raw.rstrip(b"\n"), line, file, records)
         if len(problems) >= _MOST_PROBLEMS or len(records) > MOST_RECORDS:
             break
     if len(records) > MOST_RECORDS:
-        problems.append(Problem(f"the file has more than {MOST_RECORDS:,} trials", "export fewer services", file))
+        problems.append(
+            Problem(f"the file has more than {MOST_RECORDS:,} trials", "export fewer services", file, line, 1)
+        )
     if problems:
         raise UserError(problems)
     return tuple(record for _, record in records.values())
@@ -69,7 +73,7 @@ def read_experience_file(path: Path) -> tuple[Remembered, ...]:
 
 
 def _too_large(file: str) -> UserError:
-    return UserError.of(f"the file is larger than {LARGEST >> 20} MiB", "export fewer services", file=file)
+    return UserError(Problem(f"the file is larger than {LARGEST >> 20} MiB", "export fewer services", file, 1, 1))
 
 
 def _header_problem(raw: bytes, file: str) -> Problem | None:
@@ -78,10 +82,10 @@ def _header_problem(raw: bytes, file: str) -> Problem | None:
         header = _Header.model_validate_json(raw, strict=True)
     except ValidationError:
         fix = f"take a file that `tuner experience export` wrote; its first line is {example}"
-        return Problem("this is no file of experience", fix, file, 1)
+        return Problem("this is no file of experience", fix, file, 1, 1)
     if header.version != VERSION:
         what = f"the file is of version {header.version}, and this tuner reads version {VERSION}"
-        return Problem(what, "export it again with the same version of tuner", file, 1)
+        return Problem(what, "export it again with the same version of tuner", file, 1, 1)
     return None
 
 
@@ -90,17 +94,17 @@ def _take(
 ) -> Iterator[Problem]:
     """Add the line's record, or say what is wrong with it."""
     if len(raw) > LONGEST:
-        yield Problem(f"the line is longer than {LONGEST:,} bytes", "remove it", file, line)
+        yield Problem(f"the line is longer than {LONGEST:,} bytes", "remove it", file, line, 1)
         return
     try:
         record = Remembered.model_validate_json(raw, strict=True)
     except ValidationError as error:
-        yield Problem(_told(error), "mend or remove the line, or export the file again", file, line)
+        yield Problem(_told(error), "mend or remove the line, or export the file again", file, line, 1)
         return
     first, known = records.setdefault(record.key, (line, record))
     if known != record:
         what = f"trial {record.number} of {record.campaign} is told otherwise in line {first}"
-        yield Problem(what, "keep one of them", file, line)
+        yield Problem(what, "keep one of them", file, line, 1)
 
 
 def _told(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 
@@ -45,7 +46,7 @@ def read_trace(raw: bytes, file: str) -> Trace:
         what = f"the trace has {len(raw)} bytes, more than the {LARGEST_BYTES} that are read"
         raise UserError.of(what, "keep a stretch of it", file=file)
     times: list[float] = []
-    for number, line in enumerate(raw.split(b"\n"), start=1):
+    for number, line in enumerate(io.BytesIO(raw), start=1):
         text = line.partition(b"#")[0].strip()
         if text:
             times.append(_timestamp(text, file, number))

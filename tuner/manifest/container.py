@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuner.engine.workload import Resources, Workload
-from tuner.errors import Problem, UserError
+from tuner.errors import UserError
 from tuner.manifest.tree import Path, Tree
 from tuner.spec.quantity import parse_bytes, parse_cores
 
@@ -130,7 +130,7 @@ def find_container(trees: Mapping[str, Tree], path: str, container: str) -> Cont
             if entry.get("name") == container:
                 found.append((index, (*POD, "containers", position)))
     if not found:
-        raise UserError(_absent(path, container, names))
+        raise _absent(tree, container, names)
     if len(found) > 1:
         second = tree.find(found[1][0], found[1][1])
         raise tree.problem(second, f"a second container is called {container!r}", "keep one workload a file")
@@ -142,12 +142,13 @@ def find_container(trees: Mapping[str, Tree], path: str, container: str) -> Cont
     return Container(tree, document, place, documents[document], kept, texts)
 
 
-def _absent(path: str, container: str, names: list[str]) -> Problem:
+def _absent(tree: Tree, container: str, names: list[str]) -> UserError:
+    top = tree.documents[0] if tree.documents else None
     if not names:
-        return Problem(f"the file has no {' or '.join(KINDS[:2])} with containers", "correct service.manifest", path)
-    return Problem(
-        f"no container is called {container!r}; there is {', '.join(names)}", "correct service.container", path
-    )
+        what = f"the file has no {' or '.join(KINDS[:2])} with containers"
+        return tree.problem(top, what, "correct service.manifest")
+    what = f"no container is called {container!r}; there is {', '.join(names)}"
+    return tree.problem(top, what, "correct service.container")
 
 
 def _mounted(

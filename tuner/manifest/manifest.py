@@ -11,7 +11,8 @@ from tuner.errors import Problem, UserError
 from tuner.manifest.change import changed
 from tuner.manifest.container import find_container
 from tuner.manifest.plan import edits_for
-from tuner.manifest.tree import Tree
+from tuner.manifest.tree import MOST_CHARACTERS, Tree
+from tuner.spec.document import end_of
 from tuner.value import canonical_json, digest_of
 
 __all__ = ["Manifest"]
@@ -32,7 +33,7 @@ class Manifest:
 
     @classmethod
     def load(cls, read: Callable[[str], bytes], path: str, container: str, beside: Sequence[str] = ()) -> Manifest:
-        """Read the manifest, and from the files ``beside`` it those with ConfigMaps.
+        """Read the manifest, and from the files ``beside`` it those with ConfigMaps (none of them beyond 256 KiB).
 
         ``read`` gives a file's bytes, or raises OSError or KeyError where there is none. UserError, with
         file:line:column, for a missing file, container or ConfigMap and for text that is no YAML or no UTF-8.
@@ -41,7 +42,7 @@ class Manifest:
         for other in beside:
             if other != path and other.endswith((".yaml", ".yml")):
                 text = _text(read, other)
-                if "kind: ConfigMap" in text or '"ConfigMap"' in text:
+                if len(text) <= MOST_CHARACTERS and ("kind: ConfigMap" in text or '"ConfigMap"' in text):
                     texts[other] = text
         return cls._of(path, container, texts)
 
@@ -89,8 +90,11 @@ class Manifest:
 
 def _text(read: Callable[[str], bytes], path: str) -> str:
     try:
-        return read(path).decode("utf-8")
+        raw = read(path)
     except (OSError, KeyError) as error:
         raise UserError(Problem("there is no such file", "correct service.manifest", path)) from error
+    try:
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(Problem(f"not UTF-8 at byte {error.start}", "save the file as UTF-8", path)) from error
+        place = end_of(raw[: error.start].decode())
+        raise UserError(Problem(f"not UTF-8 at byte {error.start}", "save the file as UTF-8", path, *place)) from error

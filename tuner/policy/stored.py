@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
-from tuner.errors import Problem, UserError
+from tuner.errors import UserError
 from tuner.policy.model import PolicyDocument, PolicyInput
 from tuner.policy.point import AdmissionInput, RolloutInput
-from tuner.spec.document import read_document
+from tuner.spec.document import Document, Path, read_document
 from tuner.value import Value
 
 __all__ = ["Case", "Expected", "document_of", "read_case"]
 
 _DERIVED = ("relative",)
 _DERIVED_OF_SIDE = ("fleet",)
+T = TypeVar("T")
 
 
 class Expected(Value):
@@ -62,15 +63,25 @@ def read_case(raw: bytes, file: str) -> Case:
     read = read_document(raw, file)
     if read.mistakes:
         raise UserError(read.mistakes)
+    if isinstance(read.data, dict) and "expect" in read.data:
+        written = _checked(read, (), lambda: _Written.model_validate(read.data))
+        document = _checked(read, ("input",), lambda: document_of(written.input))
+        return Case(name=file, document=document, expect=written.expect)
+    if not isinstance(read.data, dict):
+        raise UserError(read.problem((), "the file is no mapping", "write input and expect"))
+    return Case(name=file, document=_checked(read, (), lambda: document_of(read.data)))
+
+
+def _checked(read: Document, below: Path, make: Callable[[], T]) -> T:
+    """What ``make`` makes of the part of the file at ``below``; UserError, with the place, of what it refuses."""
     try:
-        if isinstance(read.data, dict) and "expect" in read.data:
-            written = _Written.model_validate(read.data)
-            return Case(name=file, document=document_of(written.input), expect=written.expect)
-        if not isinstance(read.data, dict):
-            raise UserError(read.problem((), "the file is no mapping", "write input and expect"))
-        return Case(name=file, document=document_of(read.data))
+        return make()
     except ValidationError as error:
         raise UserError(
-            Problem(f"{'.'.join(map(str, each['loc'])) or 'the input'}: {each['msg']}", "see docs/policy.md", file)
+            read.problem(
+                (*below, *each["loc"]),
+                f"{'.'.join(map(str, each['loc'])) or 'the input'}: {each['msg']}",
+                "see docs/policy.md",
+            )
             for each in error.errors(include_url=False)
         ) from error

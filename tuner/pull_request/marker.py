@@ -40,6 +40,6 @@ class Marker(Value):
         for match in reversed(list(_COMMENT.finditer(body))):
             try:
                 return cls.model_validate(json.loads(match["fields"]))
-            except (ValueError, ValidationError):
+            except (ValueError, ValidationError, RecursionError):
                 continue
         return None

@@ -6,9 +6,10 @@ mistake is named with its place. Quotes as in RFC 4180.
 
 from __future__ import annotations
 
+import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,11 @@ from tuner.spec.named_file import read_named
 
 __all__ = ["LARGEST", "MOST_ROWS", "Field", "Sheet", "read_sheet", "read_sheet_file"]
 
-LARGEST = 64 * 2**20
+LARGEST = 16 * 2**20
 """Bytes of a file."""
-MOST_ROWS = 500_000
+MOST_ROWS = 100_000
+MOST_VALUES = 400_000
+"""Of all rows: read, each takes some hundred bytes."""
 _MOST_COLUMNS = 256
 _LONGEST = 10_000
 """Characters of a line."""
@@ -82,17 +85,29 @@ def read_sheet_file(path: Path) -> Sheet:
 def read_sheet(content: bytes, file: str) -> Sheet:
     """The sheet in the bytes of ``file``. UserError as above."""
     if len(content) > LARGEST:
-        raise UserError.of(f"the table is larger than {LARGEST >> 20} MiB", "keep what is needed of it", file=file)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        what = f"byte 0x{content[error.start]:02x} is not valid UTF-8"
-        raise UserError(Problem(what, "save the table as UTF-8", file, line, column)) from error
-    lines = text.split("\n")
-    header = _header(lines[0].removesuffix("\r"), file)
+        what = f"the table is larger than {LARGEST >> 20} MiB"
+        raise UserError(Problem(what, "keep what is needed of it", file, 1, 1))
+    lines = _lines(content, file)
+    header = _header(next(lines, ""), file)
     return Sheet(file, header, tuple(_rows(lines, len(header), file)))
+
+
+def _lines(content: bytes, file: str) -> Iterator[str]:
+    """One after the other, so that a file of line breaks costs no more than its own length."""
+    for number, raw in enumerate(io.BytesIO(content), start=1):
+        if len(raw) > 4 * _LONGEST:
+            raise _too_long(number, file)
+        try:
+            text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            what = f"byte 0x{raw[error.start]:02x} is not valid UTF-8"
+            raise UserError(Problem(what, "save the table as UTF-8", file, number, error.start + 1)) from error
+        yield text.removesuffix("\n").removesuffix("\r")
+
+
+def _too_long(number: int, file: str) -> UserError:
+    what = f"the line is longer than {_LONGEST:,} characters"
+    return UserError(Problem(what, "keep one row a line", file, number, 1))
 
 
 def _header(line: str, file: str) -> tuple[Field, ...]:
@@ -112,16 +127,18 @@ def _header(line: str, file: str) -> tuple[Field, ...]:
     return header
 
 
-def _rows(lines: Sequence[str], width: int, file: str) -> Iterator[tuple[Field, ...]]:
+def _rows(lines: Iterable[str], width: int, file: str) -> Iterator[tuple[Field, ...]]:
     count = 0
-    for number, raw in enumerate(lines[1:], start=2):
-        line = raw.removesuffix("\r")
+    for number, line in enumerate(lines, start=2):
         if not line.strip():
             continue
         count += 1
         if count > MOST_ROWS:
             what = f"the table has more than {MOST_ROWS:,} rows"
             raise UserError(Problem(what, "keep what is needed of it", file, number, 1))
+        if count * width > MOST_VALUES:
+            what = f"the table has more than {MOST_VALUES:,} values"
+            raise UserError(Problem(what, "keep the columns and rows that are needed", file, number, 1))
         row = _fields(line, number, file)
         if len(row) != width:
             what = f"the row has {len(row)} values, and the header names {width} columns"
@@ -131,8 +148,7 @@ def _rows(lines: Sequence[str], width: int, file: str) -> Iterator[tuple[Field, 
 
 def _fields(line: str, number: int, file: str) -> tuple[Field, ...]:
     if len(line) > _LONGEST:
-        what = f"the line is longer than {_LONGEST:,} characters"
-        raise UserError(Problem(what, "keep one row a line", file, number, 1))
+        raise _too_long(number, file)
     for place, sign in enumerate(line):
         if not sign.isprintable() and sign != "\t":
             what = f"the control character U+{ord(sign):04X} is not allowed"

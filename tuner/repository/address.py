@@ -48,7 +48,7 @@ class Address:
             )
         if "://" in text:
             return cls._with_scheme(text, local=local)
-        if not Path(text).exists() and _SCP_FORM.match(text):
+        if not _exists(text) and _SCP_FORM.match(text):
             return cls(text, "ssh")
         if local:
             return cls(str(Path(text).absolute()), "file")
@@ -81,6 +81,13 @@ class Address:
 
     def __str__(self) -> str:
         return self.url
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # no file can have this name
+        return False
 
 
 def _shown(text: str) -> str:

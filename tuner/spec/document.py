@@ -17,7 +17,18 @@ from tuner.errors import Problem, UserError
 from tuner.spec.mistake import Mistake, shown
 from tuner.spec.plain_scalar import resolve
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_VALUES", "Document", "Path", "Place", "read_document", "read_documents"]
+__all__ = [
+    "MAX_BYTES",
+    "MAX_DEPTH",
+    "MAX_VALUES",
+    "Document",
+    "Path",
+    "Place",
+    "end_of",
+    "read_document",
+    "read_documents",
+    "refuse_unprintable",
+]
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 24
@@ -119,14 +130,20 @@ def _decoded(text: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         good = text[: error.start].decode("utf-8", "replace")
         what = f"byte 0x{text[error.start]:02x} is not valid UTF-8"
-        raise UserError(Problem(what, "save the file as UTF-8", file, *_position(good))) from error
-    if bad := _UNPRINTABLE.search(words):
-        what = f"the control character U+{ord(bad[0]):04X} is not allowed"
-        raise UserError(Problem(what, "remove it", file, *_position(words[: bad.start()])))
+        raise UserError(Problem(what, "save the file as UTF-8", file, *end_of(good))) from error
+    refuse_unprintable(words, file)
     return words
 
 
-def _position(before: str) -> tuple[int, int]:
+def refuse_unprintable(words: str, file: str) -> None:
+    """UserError, with the place, for a sign that YAML does not allow."""
+    if bad := _UNPRINTABLE.search(words):
+        what = f"the control character U+{ord(bad[0]):04X} is not allowed"
+        raise UserError(Problem(what, "remove it", file, *end_of(words[: bad.start()])))
+
+
+def end_of(before: str) -> tuple[int, int]:
+    """Line and column, from 1, of what comes behind this text."""
     return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
 
 

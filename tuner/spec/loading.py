@@ -109,10 +109,12 @@ def _empty_values(document: Document) -> Iterator[Problem]:
 
 
 def _listed(problems: list[Problem], file: str) -> list[Problem]:
-    """The problems in the order of the file; of very many, the first hundred and the number of the rest."""
+    """In the order of the file; of very many, the first hundred and, where the next one is, how many more."""
     ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
     rest = len(ordered) - _MOST_PROBLEMS
     if rest <= 0:
         return ordered
-    last = Problem(f"and {rest} more problems", "correct the first ones and try again", file)
+    next_one = ordered[_MOST_PROBLEMS]
+    place = (next_one.line or 1, next_one.column or 1)
+    last = Problem(f"and {rest} more problems", "correct the first ones and try again", file, *place)
     return [*ordered[:_MOST_PROBLEMS], last]
