@@ -13,11 +13,17 @@ default _limits := {}
 _limits := data.limits.change
 
 # A limit that is missing or no number would make its rule silent, so it denies by itself.
+deny contains reason.denial("change.limits", "limits.change", why, "write it into the policies' data") if {
+	not is_number(object.get(_limits, "parameters", null))
+	why := "the limit change.parameters is missing or no number"
+}
+
 deny contains reason.denial("change.limits", "limits.change", why, remedy) if {
 	remedy := "write it into the policies' data"
-	some name, limit in _needed
-	not is_number(limit)
-	why := sprintf("the limit change.%s is missing or no number", [name])
+	some part in ["replicas", "cpu", "memory", "gpus"]
+	some end in ["min", "max"]
+	not is_number(object.get(_limits, ["step", part, end], null))
+	why := sprintf("the limit change.step.%s.%s is missing or no number", [part, end])
 }
 
 deny contains reason.denial("change.empty", "changes", why, remedy) if {
@@ -80,15 +86,6 @@ warn contains reason.warning("change.gpus-added", _path.gpus, why) if {
 _gpus contains resource if {
 	some resource, wanted in input.candidate.workload.resources.gpus
 	wanted > 0
-}
-
-_needed["parameters"] := object.get(_limits, "parameters", null)
-
-_needed[name] := value if {
-	some part in ["replicas", "cpu", "memory", "gpus"]
-	some end in ["min", "max"]
-	name := sprintf("step.%s.%s", [part, end])
-	value := object.get(_limits, ["step", part, end], null)
 }
 
 _within(ratio, step) if {

@@ -8,28 +8,38 @@ _own := {"a": {"deny": {_no("a.x")}, "warn": {"careful"}}, "b": {"deny": set()},
 _no(id) := {"id": id, "severity": "deny", "path": "", "reason": "no", "remedy": "yes", "msg": "no: yes"}
 
 test_the_packages_of_the_point_are_asked if {
-	decision.deny("p") == {_no("a.x")} with data.packages as {"p": ["a", "b"]} with data.tuner.policy as _own
-	decision.warn("p") == {"careful"} with data.packages as {"p": ["a", "b"]} with data.tuner.policy as _own
-	decision.deny("p") == set() with data.packages as {"p": ["b"], "q": ["a"]} with data.tuner.policy as _own
+	both := decision.made("p", {}) with data.packages as {"p": ["a", "b"]} with data.tuner.policy as _own
+	both == {"deny": {_no("a.x")}, "warn": {"careful"}, "packages": {"a", "b"}}
+	one := decision.made("p", {}) with data.packages as {"p": ["b"], "q": ["a"]} with data.tuner.policy as _own
+	one == {"deny": set(), "warn": set(), "packages": {"b"}}
+}
+
+test_what_is_known_by_name_counts_where_it_is_listed if {
+	known := {"a": _own.a, "z": {"deny": {_no("z.x")}}}
+	made := decision.made("p", known) with data.packages as {"p": ["a", "b"]} with data.tuner.policy as {"b": _own.b}
+	made == {"deny": {_no("a.x")}, "warn": {"careful"}, "packages": {"a", "b"}}
 }
 
 test_a_missing_package_denies if {
-	denials := decision.deny("p") with data.packages as {"p": ["b", "c", "d"]} with data.tuner.policy as _own
-	{[denial.id, denial.path] | some denial in denials} == {
+	made := decision.made("p", {}) with data.packages as {"p": ["b", "c", "d"]} with data.tuner.policy as _own
+	{[denial.id, denial.path] | some denial in made.deny} == {
 		["policy.missing", "packages.p.c"],
 		["policy.missing", "packages.p.d"],
 	}
 }
 
 test_no_package_denies if {
-	fixture.ids(decision.deny("p")) == {"policy.missing"} with data.packages as {} with data.tuner.policy as _own
+	made := decision.made("p", {}) with data.packages as {} with data.tuner.policy as _own
+	fixture.ids(made.deny) == {"policy.missing"}
 }
 
 test_a_waiver_makes_a_warning if {
 	given := {"service": "s", "waivers": [{
 		"rule": "a.x", "service": "s", "reason": "r", "approver": "me", "expires": "2026-03-09", "days": 7,
 	}]}
-	decision.deny("p") == set() with input as given with data.packages as {"p": ["a"]} with data.tuner.policy as _own
-	warnings := decision.warn("p") with input as given with data.packages as {"p": ["a"]} with data.tuner.policy as _own
-	{"a.x"} == {warning.id | some warning in warnings; warning.severity == "warn"}
+	made := decision.made("p", {}) with input as given
+		with data.packages as {"p": ["a"]}
+		with data.tuner.policy as _own
+	made.deny == set()
+	{"a.x"} == {warning.id | some warning in made.warn; warning.severity == "warn"}
 }

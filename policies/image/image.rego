@@ -47,17 +47,19 @@ _listed if {
 # The image's name with the registry that container runtimes assume where none is written.
 _repository := _image if _has_registry
 
-_repository := concat("/", ["docker.io", _image]) if {
-	not _has_registry
-	contains(_image, "/")
-}
+_repository := concat("/", [_assumed, _image]) if not _has_registry
 
-_repository := concat("/", ["docker.io/library", _image]) if {
-	not _has_registry
-	not contains(_image, "/")
-}
+_assumed := "docker.io" if contains(_image, "/")
+
+_assumed := "docker.io/library" if not contains(_image, "/")
 
 _has_registry if {
 	contains(_image, "/")
-	regex.match(`[.:]|^localhost$`, split(_image, "/")[0])
+	_is_registry(split(_image, "/")[0])
 }
+
+_is_registry("localhost") := true
+
+_is_registry(first) if contains(first, ".")
+
+_is_registry(first) if contains(first, ":")

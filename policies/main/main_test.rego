@@ -33,6 +33,14 @@ test_a_missing_package_denies if {
 	{[denial.id, denial.path] | some denial in denials} == {["policy.missing", "packages.recommendation.gone"]}
 }
 
+test_a_package_of_ones_own_is_asked if {
+	expected := {"recommendation": ["sla", "own"]}
+	own := {"own": {"deny": {{"id": "own.no"}}}}
+	fixture.ids(main.deny) == {"own.no"} with input as fixture.good
+		with data.packages as expected
+		with data.tuner.policy as object.union(data.tuner.policy, own)
+}
+
 test_a_package_whose_deny_is_no_set_denies if {
 	not main.allow with input as fixture.good with data.tuner.policy.sla.deny as []
 	fixture.ids(main.deny) == {"policy.missing"} with input as fixture.good with data.tuner.policy.sla.deny as "none"

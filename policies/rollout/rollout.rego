@@ -16,8 +16,19 @@ allow if {
 	count(deny) == 0
 }
 
-deny contains denial if some denial in decision.deny("rollout")
+deny contains denial if some denial in _made.deny
 
-warn contains warning if some warning in decision.warn("rollout")
+warn contains warning if some warning in _made.warn
 
-packages contains name if some name in decision.packages("rollout")
+packages contains name if some name in _made.packages
+
+_made := decision.made("rollout", _known)
+
+# What data.packages lists beside these is looked up too.
+_known["analysis"] := data.tuner.policy.analysis
+
+_known["rollback"] := data.tuner.policy.rollback
+
+_known["slice"] := data.tuner.policy.slice
+
+_known["steps"] := data.tuner.policy.steps
