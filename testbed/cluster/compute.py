@@ -9,6 +9,7 @@ not a tenth of a second as under Kubernetes' own limits; a container's own limit
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import threading
@@ -27,13 +28,18 @@ from testbed.cluster.place import Place
 from testbed.cluster.slices import BOARD, PREFIX, PROFILES
 from tuner.errors import PermanentError
 
-__all__ = ["Grant", "Quota", "emulation", "main", "share"]
+__all__ = ["Grant", "Quota", "emulation", "main", "processors", "share"]
 
 _PERIOD = 5_000
 """Microseconds. The kernel takes quotas of 1,000 and more."""
 _LEAST = 1_000
+_LONGEST = 1_000_000
+"""The kernel takes periods of one second and less."""
 _ROUND = 0.02
 """Seconds between two looks at the control groups while a pod has a slice."""
+_WATCH = 240
+"""Seconds after which the server ends a watch and the pods are listed anew; less than a silent stream is borne."""
+_ENDED = ("Succeeded", "Failed")
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -54,9 +60,19 @@ def share(granted: Mapping[str, str | int]) -> float:
     return sum(count * PROFILES[profile].sms / BOARD.sms for profile, count in held if profile in PROFILES)
 
 
+def processors(limits: Mapping[str, str | int]) -> float:
+    """How many of this machine's processors a container with these limits may use; its slice must be among them."""
+    from kubernetes.utils.quantity import parse_quantity  # half a second that only the agent needs
+
+    slice_ = share(limits) * (os.cpu_count() or 1)
+    if "cpu" not in limits:
+        return slice_
+    return min(slice_, float(parse_quantity(limits["cpu"])))  # type: ignore[no-untyped-call]
+
+
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a container of a pod was granted: processors, as a part of this machine's."""
+    """What a container of a pod may use: processors of this machine, by its slice or its own limit if that is less."""
 
     pod: str
     container: str
@@ -73,13 +89,8 @@ class Quota:
     @classmethod
     def of(cls, processors: float) -> Quota:
         """With the short period, longer only where the kernel would refuse so small a quota."""
-        period = max(_PERIOD, -(-_LEAST // processors)) if processors < _LEAST / _PERIOD else _PERIOD
-        return cls(round(processors * period), round(period))
-
-    @property
-    def processors(self) -> float:
-        """How many processors that is."""
-        return self.quota / self.period if self.quota > 0 else float("inf")
+        period = _PERIOD if processors >= _LEAST / _PERIOD else min(_LONGEST, math.ceil(_LEAST / processors))
+        return cls(max(_LEAST, math.floor(processors * period + 1e-6)), period)
 
     @classmethod
     def read(cls, folder: Path) -> Quota:
@@ -90,12 +101,13 @@ class Quota:
         return cls(int((folder / "cpu.cfs_quota_us").read_text()), int((folder / "cpu.cfs_period_us").read_text()))
 
     def write(self, folder: Path) -> None:
-        """Set it. The quota first: at no time may the group have a larger part than the one above it."""
+        """Set it. A longer period goes before the quota: at no time may a group have more than the one above it."""
         if (folder / "cpu.max").is_file():
             (folder / "cpu.max").write_text(f"{self.quota} {self.period}")
             return
-        (folder / "cpu.cfs_quota_us").write_text(str(self.quota))
-        (folder / "cpu.cfs_period_us").write_text(str(self.period))
+        files = [(folder / "cpu.cfs_quota_us", self.quota), (folder / "cpu.cfs_period_us", self.period)]
+        for file, value in reversed(files) if self.period > Quota.read(folder).period else files:
+            file.write_text(str(value))
 
 
 class Follower:
@@ -134,23 +146,26 @@ class Follower:
         if event["type"] == "ERROR":
             raise PermanentError(f"the watch ended: {pod.get('message', '')}")
         with self._lock:
-            if event["type"] == "DELETED" or pod["status"].get("phase") in ("Succeeded", "Failed"):
-                self._grants.pop(pod["metadata"]["uid"], None)
-            elif granted := _granted(pod):
-                self._grants[pod["metadata"]["uid"]] = granted
+            self._grants.pop(pod["metadata"]["uid"], None)
+            if event["type"] != "DELETED":
+                self._grants[pod["metadata"]["uid"]] = _granted(pod)
         self.changed.set()
 
     def _events(self, since: str) -> Iterator[Mapping[str, Any]]:
-        query = {"fieldSelector": f"spec.nodeName={self._place.node}", "watch": "true", "resourceVersion": since}
+        where = {"fieldSelector": f"spec.nodeName={self._place.node}", "resourceVersion": since}
+        query = {**where, "watch": "true", "timeoutSeconds": str(_WATCH)}
         for line in self._api.stream("/api/v1/pods", **query):
             yield json.loads(line)
 
 
 def _granted(pod: Mapping[str, Any]) -> tuple[Grant, ...]:
+    """Nothing for a pod that has ended."""
+    if pod["status"].get("phase") in _ENDED:
+        return ()
     spec, uid = pod["spec"], pod["metadata"]["uid"]
     containers = (*spec.get("initContainers", ()), *spec["containers"])
-    held = ((each["name"], share(each.get("resources", {}).get("limits", {}))) for each in containers)
-    return tuple(Grant(uid, name, part * (os.cpu_count() or 1)) for name, part in held if part > 0)
+    limits = {each["name"]: each.get("resources", {}).get("limits", {}) for each in containers}
+    return tuple(Grant(uid, name, processors(limit)) for name, limit in limits.items() if share(limit) > 0)
 
 
 class Emulation:
@@ -168,9 +183,9 @@ class Emulation:
             by_pod.setdefault(grant.pod, {})[grant.container] = grant.processors
         for pod, containers in by_pod.items():
             for folder in self._groups(pod):
-                processors = containers.get(self._container(folder.name))
-                if processors is not None:
-                    _limit(folder, processors)
+                granted = containers.get(self._container(folder.name))
+                if granted is not None:
+                    _limit(folder, granted)
 
     def _groups(self, pod: str) -> Iterator[Path]:
         for quality in ("", "burstable", "besteffort"):
@@ -190,13 +205,13 @@ class Emulation:
         return self._names[identity]
 
 
-def _limit(folder: Path, processors: float) -> None:
+def _limit(folder: Path, granted: float) -> None:
+    """Write where something else is there: the runtime sets quota and period once more after it made the group."""
     try:
-        present = Quota.read(folder)
-        wanted = Quota.of(processors)
-        if present.processors > wanted.processors + 1e-6:
+        wanted = Quota.of(granted)
+        if Quota.read(folder) != wanted:
             wanted.write(folder)
-            sys.stdout.write(f"{folder.name[:12]}: {processors:.3f} processors, {wanted.quota} of {wanted.period} us\n")
+            sys.stdout.write(f"{folder.name[:12]}: {granted:.3f} processors, {wanted.quota} of {wanted.period} us\n")
             sys.stdout.flush()
     except OSError as error:
         if folder.is_dir():
