@@ -9,7 +9,7 @@ SERVING := --methods tuner+prior tuner tpe random --noise 0 --seeds 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak bench-demo bench-load bench-search bench-tables bench-service bench-crash bench-fuzz docs lock clean
+.PHONY: help demo test unit lint policy-test soak testbed-up testbed-down testbed-status bench-demo bench-load bench-search bench-tables bench-service bench-crash bench-fuzz docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,15 @@ lint: $(VENV)/.dev ## Format, lint, types, imports
 
 policy-test: $(VENV)/.dev ## The policies alone: format, strict check, tests with coverage, lint, on the real OPA
 	@$(BIN)/python -m pytest tests/policy
+
+testbed-up: $(VENV)/.dev ## A real single-node Kubernetes on this machine (root, Linux); prints its kubeconfig
+	@$(BIN)/python -m testbed.cluster up
+
+testbed-down: $(VENV)/.dev ## Take it down and leave nothing
+	@$(BIN)/python -m testbed.cluster down
+
+testbed-status: $(VENV)/.dev ## One line for each of its parts
+	@$(BIN)/python -m testbed.cluster status
 
 soak: $(VENV)/.dev ## The long counts, resumable; writes bench/results/soak.json
 	@$(BIN)/python -m bench.soak
