@@ -15,7 +15,15 @@ from tuner.errors import PermanentError
 __all__ = ["Leftovers"]
 
 _CODE = re.compile(r"\\([0-7]{3})")
-_SHARED = ("/var/log/containers", "/var/lib/cni/results", "/var/lib/cni", "/run/containerd/s", "/run/containerd")
+_SHARED = (
+    "/var/log/containers",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/run/containerd/s",
+    "/run/containerd",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+)
 """Folders with names that cannot be chosen; each goes where it is empty at the end."""
 
 
@@ -37,7 +45,10 @@ class Leftovers:
         for link in Path("/var/log/containers").glob("*.log"):
             if link.is_symlink() and str(link.readlink()).startswith(f"{self.place.log}/"):
                 link.unlink()
-        for found in Path("/run/containerd/s").glob("*"):
+        for noted in Path("/var/lib/cni/results").glob("cni-loopback-*"):  # of pods that had no time to end
+            if f"{self.place.state}{os.sep}" in noted.read_text():
+                noted.unlink(missing_ok=True)
+        for found in (*Path("/run/containerd/s").glob("*"), Path("/var/lib/kubelet/device-plugins/kubelet.sock")):
             if found.is_socket() and not _listens(found):
                 found.unlink(missing_ok=True)
         for folder in _SHARED:
@@ -54,7 +65,7 @@ class Leftovers:
 
 
 def _listens(path: Path) -> bool:
-    """A shim's socket is named by a digest; one that nobody listens on belongs to nobody."""
+    """Whether a socket is in use: a shim's is named by a digest, kubelet's is the same for all."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(1)
         try:

@@ -126,7 +126,7 @@ class Daemon:
         environment = {**passed, "PATH": path, **self.environment, MARK: f"{self.place.name}/{self.name}"}
         with self.logs().open("ab") as log:
             try:
-                subprocess.Popen(
+                begun = subprocess.Popen(
                     words,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -137,6 +137,8 @@ class Daemon:
                 )
             except OSError as error:
                 raise PermanentError(f"{self.name} does not start: {error}") from error
+        while begun.poll() is None and environment_value(begun.pid, MARK) is None:  # the kernel still loads it
+            time.sleep(0.002)
 
     def running(self) -> list[Process]:
         """Its process, and the processes that it started and that keep its mark."""
