@@ -264,7 +264,7 @@ def test_what_is_shipped_and_known_already_counts_once(service: Service) -> None
     ("content", "told"),
     [
         (None, "tuning.yaml:13:49: configs/echo/experience.jsonl is not in the repository"),
-        ("{}", "configs/echo/experience.jsonl:1: this is no file of experience"),
+        ("{}", "configs/echo/experience.jsonl:1:1: this is no file of experience"),
     ],
 )
 def test_a_mistake_in_what_is_shipped_is_told_before_anything_runs(

@@ -109,7 +109,7 @@ def test_a_service_is_forgotten(tuner: Command, state: Path) -> None:
         (("export", "FILE", "--service", "nobody"), "'nobody'"),
         (("export", "/proc/none/experience.jsonl"), "cannot write"),
         (("import", "/none.jsonl"), "cannot be read"),
-        (("import", "FILE"), "FILE:2: trial.readings.0.value"),
+        (("import", "FILE"), "FILE:2:1: trial.readings.0.value"),
         (("list", "--storage", "mysql://db/x"), "postgresql://"),
     ],
 )
