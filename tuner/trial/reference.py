@@ -23,7 +23,7 @@ from tuner.measurement.model import Interval
 from tuner.trial.reference_worker import PARTS
 from tuner.value import Value
 
-__all__ = ["CONFIDENCE", "SECONDS", "ReferenceLoad", "ReferenceRun", "cpu_reference"]
+__all__ = ["CONFIDENCE", "SECONDS", "ReferenceLoad", "ReferenceRun", "cpu_reference", "speed_of"]
 
 SECONDS = 0.1
 """How long one run takes: 1 to 2 % of a trial of the demo."""
@@ -73,7 +73,7 @@ class _CpuReference:
         except (OSError, ValueError) as error:
             raise TemporaryError("the reference load was killed") from error
         totals = [sum(rates) for rates in zip(*parts, strict=True)]
-        return ReferenceRun(speed=_speed(totals), seconds=time.monotonic() - began, cores=len(parts))
+        return ReferenceRun(speed=speed_of(totals), seconds=time.monotonic() - began, cores=len(parts))
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def _answer(worker: subprocess.Popen[bytes], deadline: float) -> list[float]:
     return rates
 
 
-def _speed(rates: Sequence[float]) -> Interval:
+def speed_of(rates: Sequence[float]) -> Interval:
     """Mean of the parts' logarithms with Student's t interval: parts of 10 ms are nearly independent."""
     logs = [math.log(rate) for rate in rates]
     mean = statistics.fmean(logs)
