@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -135,6 +136,24 @@ def test_a_forge_that_says_how_long_is_asked_again_no_sooner(make_bad: Callable[
     assert later.propose() == 1
     assert max(later.waits) == 1800, "that is for whoever runs the campaign to wait"
     later.holds()
+
+
+def test_a_branch_that_gitea_has_yet_to_take_in_is_waited_for(make_bad: Callable[[], Bad]) -> None:
+    """Another process pushed it a moment ago: the repository has it, and Gitea's own tables do not."""
+    bad = make_bad()
+    unknown: list[str] = []
+
+    def late(asked: Asked) -> Reply | None:
+        asks = asked.method == "GET" and asked.path.endswith(f"/branches/{quote(BRANCH)}")
+        if not asks or len(unknown) == 2:
+            return None
+        unknown.append(asked.path)
+        return Reply(404, {})
+
+    bad.proxy.before = late
+    bad.propose()
+    assert len(unknown) == 2
+    bad.holds()
 
 
 def test_a_slow_forge_is_waited_for(make_bad: Callable[[], Bad]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import quote
 
-from tuner.errors import PermanentError, UserError
+from tuner.errors import PermanentError, TemporaryError, UserError
 from tuner.pull_request.gitea.answer import (
     BranchAnswer,
     CommentAnswer,
@@ -190,10 +190,17 @@ class GiteaForge:
         """Gitea itself opens pull requests that change nothing."""
         for name in (branch, base):
             if self.client.maybe(BranchAnswer, self._at(f"/branches/{quote(name)}")) is None:
+                if self._ref(f"refs/heads/{name}") is not None:  # pushed by another process, and being taken in
+                    raise TemporaryError(f"{self.project.path} does not know its branch {name} yet")
                 raise UserError.of(f"{self.project.path} has no branch {name}", "push it first")
         range_ = self._at(f"/compare/{quote(base)}...{quote(branch)}")
         if self.client.get(CompareAnswer, range_, files="false", verification="false").total_commits == 0:
             raise UserError.of(f"the branch {branch} has nothing that {base} lacks", "commit a change to it first")
+
+    def _ref(self, name: str) -> str | None:
+        """What the repository itself says, whatever Gitea's tables know: the commit that a reference names."""
+        found = self.client.maybe(RefsAnswer, self._at(f"/git/{quote(name)}"))
+        return next((ref.object.sha for ref in (found.root if found else ()) if ref.ref == name), None)
 
     def _withdraw(self, number: int, first: int) -> None:
         """Gitea lets two processes open one each at the same moment: the later one goes, and is nobody's decline."""
@@ -235,10 +242,8 @@ class GiteaForge:
         if pull.state is PullRequestState.OPEN:
             return pull
         # What a branch gets after its pull request was closed is shown as that one's head, too.
-        name = f"refs/pull/{pull.number}/head"
-        kept = self.client.maybe(RefsAnswer, self._at(f"/git/{name}"))
-        shas = [ref.object.sha for ref in (kept.root if kept else ()) if ref.ref == name]
-        fields = {"head": shas[0]} if shas else {}
+        kept = self._ref(f"refs/pull/{pull.number}/head")
+        fields = {} if kept is None else {"head": kept}
         if pull.state is PullRequestState.DECLINED:
             fields["reason"] = next((said.text for said in reversed(self._remarks(pull.number)) if not said.ours), "")
         return pull.model_copy(update=fields)
