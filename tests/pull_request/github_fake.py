@@ -22,6 +22,7 @@ from werkzeug.serving import make_server
 
 from tests.pull_request.described import Described, NotAsDescribedError
 from tests.pull_request.faults import Limits
+from tests.pull_request.hosting import Changes
 from tuner.repository.repository import Repository
 
 LIFE = 3600.0
@@ -73,6 +74,7 @@ class FakeGitHub:
     wrong: list[str] = field(default_factory=list)
     """What went against the description."""
     url: str = ""
+    changes: Changes = field(default_factory=Changes)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def tip(self, branch: str) -> str | None:
@@ -89,6 +91,9 @@ class FakeGitHub:
         key = max(self.comments, default=100) + 1
         self.comments[key] = (number, author, text)
         return key
+
+    def said_on(self, number: int) -> list[tuple[int, str, str]]:
+        return [comment for comment in self.comments.values() if comment[0] == number]
 
     def next_number(self) -> int:
         return max(self.pulls, default=0) + 1
@@ -132,6 +137,7 @@ class FakeGitHub:
             "base": {"ref": pull.base, "sha": "0" * 40, "label": f"{OWNER}:{pull.base}", "repo": repo},
             "merged_at": "2025-01-01T00:00:00Z" if pull.state == "merged" else None,
             "merge_commit_sha": pull.merge_commit,
+            "updated_at": self.changes.at(pull.number, (pull, self.said_on(pull.number))).isoformat(),
         }
 
     def comment_shown(self, key: int) -> dict[str, Any]:
@@ -276,6 +282,8 @@ def _list(fake: FakeGitHub, who: str, body: Any) -> tuple[int, Any]:
             pull.hidden -= 1
             continue
         found.append(fake.shown(pull))
+    if request.args.get("sort") == "updated":
+        found.sort(key=lambda shown: str(shown["updated_at"]))
     return 200, found if request.args.get("direction") == "asc" else found[::-1]
 
 

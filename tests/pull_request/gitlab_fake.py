@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.serving import make_server
 
 from tests.pull_request.faults import Limits
+from tests.pull_request.hosting import Changes
 from tuner.repository.repository import Repository
 
 PATH = "acme/services"
@@ -62,6 +64,7 @@ class FakeGitLab:
     statuses: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     url: str = ""
+    changes: Changes = field(default_factory=Changes)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def tip(self, branch: str) -> str | None:
@@ -77,6 +80,9 @@ class FakeGitLab:
         key = max(self.notes, default=500) + 1
         self.notes[key] = (iid, author, text, system)
         return key
+
+    def said_on(self, iid: int) -> list[tuple[int, str, str, bool]]:
+        return [note for note in self.notes.values() if note[0] == iid]
 
     def user(self, name: str) -> dict[str, Any]:
         return {"id": list(self.people).index(name) + 1, "username": name, "name": name, "state": "active"}
@@ -100,6 +106,7 @@ class FakeGitLab:
             "sha": merge.sha,
             "merge_commit_sha": merge.merge_commit,
             "squash_commit_sha": None,
+            "updated_at": self.changes.at(merge.iid, (merge, self.said_on(merge.iid))).isoformat(),
             "web_url": f"https://gitlab.example/{PATH}/-/merge_requests/{merge.iid}",
         }
 
@@ -206,6 +213,9 @@ def _list(fake: FakeGitLab, who: str, given: Mapping[str, Any]) -> tuple[int, An
         for merge in fake.merges.values()
         if state in ("all", merge.state) and source in (None, merge.source)
     ]
+    if since := given.get("updated_after"):
+        moment = datetime.fromisoformat(since)
+        found = [shown for shown in found if datetime.fromisoformat(shown["updated_at"]) >= moment]
     return 200, found if given.get("sort") == "asc" else found[::-1]
 
 
@@ -296,7 +306,12 @@ _WORDS = {"title": str, "description": str, "target_branch": str}
 _CALLS = (
     Call("GET", "/user", {}, lambda fake, who, given: (200, fake.user(who))),
     Call("GET", "/users", {"username": str, **_PAGES}, _users),
-    Call("GET", _MR, {"state": str, "order_by": str, "sort": str, "source_branch": str, **_PAGES}, _list),
+    Call(
+        "GET",
+        _MR,
+        {"state": str, "order_by": str, "sort": str, "source_branch": str, "updated_after": str, **_PAGES},
+        _list,
+    ),
     Call("POST", _MR, {"source_branch": str, **_WORDS}, _create),
     Call("GET", f"{_MR}/<iid>", {}, lambda fake, who, given, iid: (200, fake.shown(_merge(fake, iid)))),
     Call("PUT", f"{_MR}/<iid>", {**_WORDS, "add_labels": str, "reviewer_ids": list}, _edit),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,6 +31,20 @@ class Clock:
     def __call__(self) -> datetime:
         self.at += timedelta(minutes=1)
         return self.at
+
+
+@dataclass
+class Changes:
+    """When each thing of a fake forge last became another one: since the fake was last asked for it."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _last: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+
+    def at(self, key: int, state: object) -> datetime:
+        before = self._last.get(key)
+        if before is None or before[0] != repr(state):
+            before = self._last[key] = (repr(state), self.clock())
+        return before[1]
 
 
 class Person(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -213,6 +214,17 @@ def test_pull_requests_are_found_by_branch_oldest_first(hosted: Hosted) -> None:
     assert numbers == sorted(numbers)
     assert [pull.branch for pull in hosted.forge.list()] == ["tuner/b", "tuner/a", "tuner/c"]
     assert [pull.number for pull in hosted.forge.find("tuner/a")] == [numbers[1]]
+
+
+def test_what_changed_lately_is_listed(hosted: Hosted) -> None:
+    kept, gone = (opened(hosted, f"tuner/{name}", f"{name}\n") for name in ("kept", "gone"))
+    hosted.person.decline(gone.number, "no")
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    found = hosted.forge.list(an_hour_ago)
+    assert [(pull.number, pull.state) for pull in found] == [
+        (kept.number, PullRequestState.OPEN),
+        (gone.number, PullRequestState.DECLINED),
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 999])

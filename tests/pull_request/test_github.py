@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,21 @@ def test_every_page_of_a_list_is_read(fake: FakeGitHub) -> None:
     for number in range(1, 251):
         fake.pulls[number] = FakePull(number, f"tuner/{number}", "main", "t", None, "bot", False, "0" * 40, "closed")
     assert [pull.number for pull in forge_on(fake).list()] == list(range(1, 251))
+
+
+def test_only_what_changed_is_read_of_a_long_list(fake: FakeGitHub) -> None:
+    long_ago = datetime(2025, 1, 1, tzinfo=UTC)
+    fake.changes.clock = lambda: long_ago
+    for number in range(1, 251):
+        pull = FakePull(number, f"tuner/{number}", "main", "t", None, "bot", False, "0" * 40, "closed")
+        fake.pulls[number] = pull
+        fake.shown(pull)
+    fake.changes.clock = lambda: datetime.now(UTC)
+    fake.say(7, "ada", "why?")
+    fake.pulls[3].state = "merged"
+    before = len(fake.limits.requests)
+    assert [pull.number for pull in forge_on(fake).list(long_ago + timedelta(days=1))] == [3, 7]
+    assert len([path for _, path, _ in fake.limits.requests[before:] if "/pulls?" in path]) == 1
 
 
 def test_a_pull_request_that_has_not_changed_costs_nothing_to_look_at(fake: FakeGitHub) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,20 @@ def test_every_page_of_a_list_is_read(fake: FakeGitLab) -> None:
     for iid in range(1, 231):
         fake.merges[iid] = FakeMerge(iid, f"tuner/{iid}", "main", "t", "", "bot", "0" * 40, "closed")
     assert [pull.number for pull in gitlab_forge(fake).list()] == list(range(1, 231))
+
+
+def test_only_what_changed_is_read_of_a_long_list(fake: FakeGitLab) -> None:
+    long_ago = datetime(2025, 1, 1, tzinfo=UTC)
+    fake.changes.clock = lambda: long_ago
+    for iid in range(1, 231):
+        fake.merges[iid] = FakeMerge(iid, f"tuner/{iid}", "main", "t", "", "bot", "0" * 40, "closed")
+        fake.shown(fake.merges[iid])
+    fake.changes.clock = lambda: datetime.now(UTC)
+    fake.say(7, "ada", "why?")
+    fake.merges[3].state = "merged"
+    before = len(fake.limits.requests)
+    assert [pull.number for pull in gitlab_forge(fake).list(long_ago + timedelta(days=1))] == [3, 7]
+    assert len([path for _, path, _ in fake.limits.requests[before:] if path.endswith("/merge_requests")]) == 1
 
 
 def test_words_that_change_while_the_state_does_not_are_no_error(fake: FakeGitLab, repository: Repository) -> None:

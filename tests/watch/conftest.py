@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -124,7 +125,7 @@ class Place:
         settings: Configuration,
         runner: Recorder,
         replica: str = "a",
-        follow: Callable[[Watched], Followed] = lambda _: Followed(),
+        follow: Callable[[Watched, datetime | None], Followed] = lambda _, __: Followed(),
     ) -> Service:
         runner.replica = replica
         database = Database.open(self.address)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from sqlalchemy import select
 
 from tests.repository.conftest import Plain
@@ -26,10 +28,10 @@ def results(service: Service) -> list[str]:
 
 
 def test_a_pull_request_that_was_merged_is_not_followed_any_more(place: Place, work: Plain) -> None:
-    asked: list[str] = []
+    asked: list[datetime | None] = []
 
-    def follow(watched: Watched) -> Followed:
-        asked.append(watched.name)
+    def follow(watched: Watched, since: datetime | None) -> Followed:
+        asked.append(since)
         if len(asked) == 1:
             raise TemporaryError("the forge does not answer")
         return Followed(closed=(("echo-1", "merged"),))
@@ -38,14 +40,36 @@ def test_a_pull_request_that_was_merged_is_not_followed_any_more(place: Place, w
     service = place.service(settings(work), runner, follow=follow)
     with started(service):
         until(lambda: results(service) == ["merged"], 60)
-    assert asked == ["work", "work"]
+    assert asked == [None, None]
+
+
+def test_after_a_whole_look_only_what_changed_is_asked_for(place: Place, work: Plain) -> None:
+    asked: list[datetime | None] = []
+
+    def follow(watched: Watched, since: datetime | None) -> Followed:
+        asked.append(since)
+        if len(asked) == 2:
+            raise TemporaryError("the forge does not answer")
+        return Followed()
+
+    began = datetime.now(UTC)
+    service = place.service(settings(work), Recorder(outcome=lambda job: done(job, "proposed")), follow=follow)
+    with started(service):
+        until(lambda: len(asked) >= 4, 60)
+    first, second, third, fourth = asked[:4]
+    assert first is None
+    assert second is not None
+    assert third == second, "what the look that failed did not see is asked for again"
+    assert fourth is not None
+    assert fourth > second
+    assert second < began - timedelta(hours=23), "the forge's clock may be behind"
 
 
 def test_a_writer_gets_one_further_campaign_for_one_comment(place: Place, work: Plain) -> None:
     answered: list[str] = []
     rerun = Rerun("echo-1", "rerun-7-1", lambda: answered.append("once"))
     runner = Recorder(ends=False)
-    service = place.service(settings(work), runner, follow=lambda _: Followed(reruns=(rerun,)))
+    service = place.service(settings(work), runner, follow=lambda _, __: Followed(reruns=(rerun,)))
     with started(service):
         until(lambda: len(runner.runs) == 1)
         runner.runs[0].end("proposed")

@@ -27,7 +27,7 @@ from tuner.policy.reservation import RESERVATIONS, reservations
 from tuner.pull_request.embedded import EmbeddedForge
 from tuner.pull_request.proposal import Proposal, branch_name, change_digest, propose
 from tuner.repository.repository import Repository
-from tuner.watch.following import follow_pull_requests
+from tuner.watch.following import Closed, follow_pull_requests
 
 BOARD, SLICE = "NVIDIA-H100-80GB-HBM3", "nvidia.com/mig-1g.10gb"
 QUOTA = f"""\
@@ -142,6 +142,12 @@ def wanting(workload: Workload, count: int) -> Workload:
     return workload.model_copy(update={"replicas": 1, "resources": resources})
 
 
+def followed(hosted: Hosted, folder: Path) -> list[Closed]:
+    """As another machine follows."""
+    parts = parts_of(hosted, folder / "watch")
+    return list(follow_pull_requests(parts, parts.forge.list()))
+
+
 def reserved(hosted: Hosted) -> list[str]:
     hosted.repository.fetch()
     return [each.branch for each in reservations(hosted.repository)]
@@ -157,12 +163,12 @@ def test_the_last_slice_goes_to_one_until_its_pull_request_is_closed(hosted: Hos
         f"3 of {SLICE} on {BOARD} are wanted, 2 of 5 are free now, 1 are reserved by open pull requests: merge or "
         "close one, or raise the quota"
     )
-    assert list(follow_pull_requests(parts_of(hosted, tmp_path / "watch"))) == []
+    assert followed(hosted, tmp_path) == []
     assert reserved(hosted) == [branch_name(first.spec)], "an open one keeps what it has"
 
     hosted.person.decline(number, "not now")
     hosted.repository.fetch()
-    list(follow_pull_requests(parts_of(hosted, tmp_path / "watch")))
+    followed(hosted, tmp_path)
     assert reserved(hosted) == []
     assert second.reserve(3) == ("", 0)
     number = second.propose(3)
@@ -170,7 +176,7 @@ def test_the_last_slice_goes_to_one_until_its_pull_request_is_closed(hosted: Hos
 
     hosted.person.merge(number)
     hosted.repository.fetch()
-    list(follow_pull_requests(parts_of(hosted, tmp_path / "watch")))
+    followed(hosted, tmp_path)
     assert reserved(hosted) == []
     told, others = first.reserve(3)
     assert "0 of 5 are free now, 0 are reserved" in told, "what was merged is in the manifests now"
@@ -184,5 +190,5 @@ def test_reservations_that_cannot_be_read_do_not_stop_the_following(
         parent=None, changes={"reservations/x.json": b"{}"}, message="odd\n", date=datetime(2025, 1, 1, tzinfo=UTC)
     )
     hosted.repository.push(RESERVATIONS, commit, expected=None)
-    assert list(follow_pull_requests(parts_of(hosted, tmp_path / "watch"))) == []
+    assert followed(hosted, tmp_path) == []
     assert "is no reservation" in caplog.text

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tuner.campaign.parts import Parts
 from tuner.campaign.session import Session
 from tuner.engine.workload import Workload
 from tuner.policy.quota import QuotaEntry, read_quota
 from tuner.policy.reservation import Claim, Reservation, reservations, reserve, settle, with_reserved
 from tuner.policy.stock import PRODUCT, Stock, take_stock
 from tuner.pull_request.proposal import branch_name
-from tuner.pull_request.protocol import Forge, PullRequest, PullRequestState
-from tuner.repository.repository import Repository
+from tuner.pull_request.protocol import Forge, PullRequestState
 
 __all__ = ["quota_now", "release_settled", "reserve_for"]
 
@@ -24,7 +24,7 @@ def quota_now(session: Session, workload: Workload) -> tuple[QuotaEntry, ...]:
     """
     if not any(workload.resources.gpus.values()):
         return session.inputs.quota
-    over = _over(session.parts.forge.list())  # before the manifests: what is merged in between is counted in both
+    over = _over(session.parts)  # before the manifests: what is merged in between is counted in both
     _, entries = _stock(session)
     made = tuple(each for each in reservations(session.parts.repository) if not over(each))
     return with_reserved(entries, made, branch_name(session.target.spec_path))
@@ -36,7 +36,7 @@ def reserve_for(session: Session, workload: Workload) -> str:
     if not any(wanted.values()):
         return ""
     branch = branch_name(session.target.spec_path)
-    over = _over(session.parts.forge.list())  # before the manifests, as above
+    over = _over(session.parts)  # before the manifests, as above
     stock, entries = _stock(session)
     claims = _claims(session, stock, workload, wanted)
 
@@ -61,21 +61,28 @@ def reserve_for(session: Session, workload: Workload) -> str:
     return reserve(session.parts.repository, reservation, against, over)
 
 
-def release_settled(repository: Repository, pulls: Iterable[PullRequest]) -> tuple[str, ...]:
-    """Drop the reservations whose pull requests were merged or closed; their branches. ``pulls``: all, in every state.
+def release_settled(parts: Parts) -> tuple[str, ...]:
+    """Drop the reservations whose pull requests were merged or closed; their branches.
 
-    Errors as ``settle``. Whoever reserves looks past them anyway: this keeps the branch to what is open.
+    Errors as ``settle``, and the forge's. Whoever reserves looks past them anyway: this keeps the branch to what is
+    open.
     """
-    return settle(repository, _over(pulls))
+    return settle(parts.repository, _over(parts))
 
 
-def _over(pulls: Iterable[PullRequest]) -> Callable[[Reservation], bool]:
-    """Whether a reservation is over, by what the forge says now of its branch's pull requests."""
-    open_by_branch: dict[str, dict[int, bool]] = {}
-    for pull in pulls:
-        open_by_branch.setdefault(pull.branch, {})[pull.number] = pull.state is PullRequestState.OPEN
+def _over(parts: Parts) -> Callable[[Reservation], bool]:
+    """Whether a reservation is over, by what the forge says now of its branch's pull requests.
+
+    One that is made later than now is not: its branch is not asked for.
+    """
+    parts.repository.fetch()
+    branches = {made.branch for made in reservations(parts.repository)}
+    is_open = {
+        branch: {pull.number: pull.state is PullRequestState.OPEN for pull in parts.forge.find(branch)}
+        for branch in sorted(branches)
+    }
     now = datetime.now(UTC)
-    return lambda made: made.is_over(open_by_branch.get(made.branch, {}), now)
+    return lambda made: made.branch in is_open and made.is_over(is_open[made.branch], now)
 
 
 def _stock(session: Session) -> tuple[Stock, tuple[QuotaEntry, ...]]:

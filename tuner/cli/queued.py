@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from tuner.engine.registry import engine_named
 from tuner.errors import TemporaryError, TunerError, UserError
 from tuner.pull_request.command import acknowledge, asked_to_rerun
 from tuner.pull_request.marker import Marker
-from tuner.pull_request.protocol import Forge, PullRequestState
+from tuner.pull_request.protocol import Forge, PullRequest, PullRequestState
 from tuner.repository.repository import Repository
 from tuner.spec.loading import load_spec
 from tuner.telemetry.logs import logger
@@ -71,18 +72,21 @@ def run_queued(asked: Asked, configuration: Configuration, settings: Settings) -
         return account.model_copy(update={"limits": calls_left(parts.forge)})
 
 
-def follow_repository(watched: Watched, configuration: Configuration, settings: Settings) -> Followed:
-    """Look at a repository's pull requests; the chains of those that were closed say so from now on."""
+def follow_repository(
+    watched: Watched, since: datetime | None, configuration: Configuration, settings: Settings
+) -> Followed:
+    """Look at a repository's pull requests that changed; the chains of those that were closed say so from now on."""
     hosting = hosting_of(configuration, watched)
     with _opened(watched, hosting, settings.state) as repository:
         parts = _parts(hosting, repository, settings)
-        closed = tuple((one.target.campaign, one.pull.state.value) for one in follow_pull_requests(parts))
-        return Followed(closed, tuple(_asked_again(parts.forge)))
+        pulls = parts.forge.list(since)
+        closed = tuple((one.target.campaign, one.pull.state.value) for one in follow_pull_requests(parts, pulls))
+        return Followed(closed, tuple(_asked_again(parts.forge, pulls)))
 
 
-def _asked_again(forge: Forge) -> Iterator[Rerun]:
-    """Comments of people who may write that ask for a further campaign, on pull requests that are open."""
-    for pull in forge.list():
+def _asked_again(forge: Forge, pulls: Sequence[PullRequest]) -> Iterator[Rerun]:
+    """Comments of people who may write that ask for a further campaign, on those of the pull requests that are open."""
+    for pull in pulls:
         marker = Marker.find(pull.body) if pull.state is PullRequestState.OPEN else None
         for remark in asked_to_rerun(forge, pull.number) if marker else ():
             text = "A further campaign is in the queue."

@@ -67,7 +67,7 @@ def serve(config: Path, settings: Settings, trace: str = "none") -> None:
                 open_mirror=lambda watched: _mirror(configuration, watched, state),
                 state=state,
                 replica=f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}",
-                follow=lambda watched: follow_repository(watched, configuration, settings),
+                follow=lambda watched, since: follow_repository(watched, since, configuration, settings),
             )
         )
         _listen(configuration, service, stack)

@@ -52,7 +52,7 @@ class EmbeddedForge:
     def find(self, branch: str) -> Sequence[PullRequest]:
         return [pull for pull in self.list() if pull.branch == branch]
 
-    def list(self) -> Sequence[PullRequest]:
+    def list(self, since: datetime | None = None) -> Sequence[PullRequest]:  # noqa: ARG002 - all are in the clone
         self.repository.fetch()
         heads = self.repository.refs("refs/heads")
         return [self._settled(sha, heads) for sha in stored_numbers(self.repository).values()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -94,8 +95,12 @@ class Forge(Protocol):
         """The pull request with this number."""
         ...
 
-    def list(self) -> Sequence[PullRequest]:
-        """All pull requests, in every state, oldest first. ``find`` and ``get`` are cheaper in a busy repository."""
+    def list(self, since: datetime | None = None) -> Sequence[PullRequest]:
+        """Pull requests in every state, oldest first: all, or at least those that changed after ``since``.
+
+        What changed is by the forge's clock. All of them are many in a repository that has been worked in for years:
+        ``find`` and ``get`` are cheaper.
+        """
         ...
 
     def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection, func, select, update
@@ -27,6 +28,8 @@ __all__ = ["Chores", "Followed", "Rerun"]
 
 _MINUTE = 60.0
 _DAY = 86_400.0
+_OTHER_CLOCK = timedelta(days=1)
+"""The forge's clock may be another one, and either may be set."""
 _log = logger("watch")
 
 
@@ -53,11 +56,13 @@ class Chores:
 
     configuration: Configuration
     state: Path
-    follow: Callable[[Watched], Followed]
+    follow: Callable[[Watched, datetime | None], Followed]
     metrics: Metrics
     queue: Queue
     rounds: Rounds
     _next: dict[str, float] = field(default_factory=dict)
+    _followed: dict[str, datetime] = field(default_factory=dict)
+    """When the last look at a repository's pull requests began that was not cut short; none yet in this term: ever."""
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="chore"))
 
     def end(self) -> None:
@@ -119,7 +124,9 @@ class Chores:
         self._beside(lambda: self._follow(self.configuration.repository(name)))
 
     def _follow(self, watched: Watched) -> None:
-        followed = self.follow(watched)
+        began = datetime.fromtimestamp(self.queue.clock(), UTC)
+        last = self._followed.get(watched.name)
+        followed = self.follow(watched, last - _OTHER_CLOCK if last else None)
         with self.queue.transaction() as connection:
             for campaign, state in followed.closed:
                 mine = (campaigns.c.repository == watched.name) & (campaigns.c.campaign == campaign)
@@ -128,6 +135,7 @@ class Chores:
                 self._queue_again(connection, watched, rerun)
         for rerun in followed.reruns:  # queued first: killed in between, the same comment is found again and is known
             rerun.acknowledge()
+        self._followed[watched.name] = began
 
     def _queue_again(self, connection: Connection, watched: Watched, rerun: Rerun) -> None:
         mine = (campaigns.c.repository == watched.name) & (campaigns.c.campaign == rerun.campaign)

@@ -34,15 +34,15 @@ class Closed:
     news: bool
 
 
-def follow_pull_requests(parts: Parts) -> Iterator[Closed]:
+def follow_pull_requests(parts: Parts, pulls: Sequence[PullRequest]) -> Iterator[Closed]:
     """Continue the chain of every campaign whose pull request was closed, and release what those had reserved.
 
-    The chain on the audit branch is continued, not the one of this machine: another machine may have run the campaign.
-    Each that is closed is told at every look, so that a look which was cut short loses none.
+    ``pulls``: those that changed since the last look that was not cut short. Each that is closed is told, whether or
+    not its chain says so already. The chain on the audit branch is continued, not the one of this machine: another
+    machine may have run the campaign.
     """
-    pulls = parts.forge.list()
     yield from _closed(parts, pulls)
-    _release(parts, pulls)
+    _release(parts)
 
 
 def _closed(parts: Parts, pulls: Sequence[PullRequest]) -> Iterator[Closed]:
@@ -58,10 +58,10 @@ def _closed(parts: Parts, pulls: Sequence[PullRequest]) -> Iterator[Closed]:
             yield Closed(target, pull, news=_continued(parts, target, pull))
 
 
-def _release(parts: Parts, pulls: Sequence[PullRequest]) -> None:
+def _release(parts: Parts) -> None:
     """Trouble is told, and stops nothing: a reservation that stays is looked past by whoever reserves next."""
     try:
-        for branch in release_settled(parts.repository, pulls):
+        for branch in release_settled(parts):
             _log.info("a reservation is released", branch=branch)
     except TunerError as error:
         _log.warning("what is reserved cannot be released", reason=str(error))

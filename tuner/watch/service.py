@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -37,7 +38,7 @@ _log = logger("watch")
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a service is made of. ``follow`` looks at a repository's pull requests."""
+    """What a service is made of. ``follow`` looks at a repository's pull requests that changed since a time."""
 
     configuration: Configuration
     database: Database
@@ -46,7 +47,7 @@ class Wiring:
     open_mirror: Callable[[Watched], Mirror]
     state: Path
     replica: str
-    follow: Callable[[Watched], Followed] = lambda _: Followed()
+    follow: Callable[[Watched, datetime | None], Followed] = lambda _, __: Followed()
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ def look(parts: Parts, branch: str | None = None, *, known: Callable[[str], bool
 
 def _follow(parts: Parts) -> None:
     try:
-        for closed in follow_pull_requests(parts):
+        for closed in follow_pull_requests(parts, parts.forge.list()):
             if closed.news:
                 number, state = closed.pull.number, closed.pull.state.value
                 _log.info("pull request closed", campaign=closed.target.campaign, number=number, state=state)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, RootModel
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, RootModel
 
 __all__ = [
     "BranchAnswer",
@@ -55,6 +55,7 @@ class PullAnswer(_Answer):
     title: str
     body: _Text = ""
     html_url: str
+    updated_at: AwareDatetime
     user: UserAnswer | None = None
     head: _Branch
     base: _Branch

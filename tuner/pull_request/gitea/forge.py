@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from itertools import takewhile
 from urllib.parse import quote
 
 from tuner.errors import PermanentError, TemporaryError, UserError
@@ -60,8 +62,8 @@ class GiteaForge:
     def get(self, number: int) -> PullRequest:
         return self.patience(lambda: self._full(self._pull(number)))
 
-    def list(self) -> Sequence[PullRequest]:
-        return self.patience(lambda: [self._view(pull) for pull in self._pulls()])
+    def list(self, since: datetime | None = None) -> Sequence[PullRequest]:
+        return self.patience(lambda: [self._view(pull) for pull in self._pulls(since)])
 
     def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:
         def attempt() -> PullRequest:
@@ -170,9 +172,12 @@ class GiteaForge:
     def _at(self, path: str) -> str:
         return f"/repos/{self.project.path}{path}"
 
-    def _pulls(self) -> Sequence[PullAnswer]:
-        """Of the repository's own branches, oldest first. The API cannot look for a branch."""
-        found = self.client.all(PullAnswer, self._at("/pulls"), state="all", sort="oldest")
+    def _pulls(self, since: datetime | None = None) -> Sequence[PullAnswer]:
+        """Of the repository's own branches, oldest first. The API can look neither for a branch nor for a time."""
+        order = "oldest" if since is None else "recentupdate"
+        found = self.client.all(PullAnswer, self._at("/pulls"), state="all", sort=order)
+        if since is not None:
+            found = takewhile(lambda pull: pull.updated_at >= since, found)
         return sorted((pull for pull in found if pull.head.repo_id == pull.base.repo_id), key=lambda pull: pull.number)
 
     def _pull(self, number: int) -> PullAnswer:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import takewhile
 from typing import TypeVar
 
 from github import Github, GithubException, UnknownObjectException
@@ -51,9 +53,9 @@ class GitHubForge:
     def get(self, number: int) -> PullRequest:
         return self._ask(lambda hosting: self._full(self._pull(hosting, number)))
 
-    def list(self) -> Sequence[PullRequest]:
+    def list(self, since: datetime | None = None) -> Sequence[PullRequest]:
         def attempt(hosting: Hosting) -> Sequence[PullRequest]:
-            found = {pull.number: pull for pull in hosting.get_pulls(state="all", sort="created", direction="asc")}
+            found = {pull.number: pull for pull in _pulls(hosting, since)}
             for number in {number for numbers in self._opened.values() for number in numbers} - found.keys():
                 found[number] = self._pull(hosting, number)
             return [view_of(pull) for _, pull in sorted(found.items()) if _own(pull)]
@@ -198,6 +200,14 @@ class GitHubForge:
             if f"{key} invalid" in reasons:
                 return UserError.of(f"{self.project.path} has no branch {name}", "push it first")
         return error
+
+
+def _pulls(hosting: Hosting, since: datetime | None) -> Iterable[Pull]:
+    """In every state: all, or those that changed since; the API has no parameter for it, but an order."""
+    if since is None:
+        return hosting.get_pulls(state="all", sort="created", direction="asc")
+    latest = hosting.get_pulls(state="all", sort="updated", direction="desc")
+    return takewhile(lambda pull: pull.updated_at is None or pull.updated_at >= since, latest)
 
 
 def _own(pull: Pull) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from gitlab import Gitlab
@@ -41,8 +42,9 @@ class GitLabForge:
     def get(self, number: int) -> PullRequest:
         return self._ask(lambda project: self._full(self._merge(project, number)))
 
-    def list(self) -> Sequence[PullRequest]:
-        return self._ask(lambda project: [view_of(merge) for merge in _merges(project)])
+    def list(self, since: datetime | None = None) -> Sequence[PullRequest]:
+        only = {} if since is None else {"updated_after": since.isoformat()}
+        return self._ask(lambda project: [view_of(merge) for merge in _merges(project, **only)])
 
     def open(self, *, branch: str, base: str, title: str, body: str, draft: bool = False) -> PullRequest:
         def attempt(project: Any) -> PullRequest:
