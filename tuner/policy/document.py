@@ -6,7 +6,6 @@ number has at most six decimals and at most fifteen digits, which every engine c
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from tuner.engine.workload import Workload
@@ -17,7 +16,7 @@ __all__ = ["policy_document"]
 
 _LARGEST = 10**9
 _LARGEST_WHOLE = 2**53
-_STEP = Decimal("0.000001")
+_DECIMALS = 6
 
 
 def policy_document(given: PolicyDocument) -> dict[str, Any]:
@@ -77,17 +76,18 @@ def _ratio(above: float | None, below: float | None) -> float | None:
 
 def _exact(value: Any) -> Any:
     """The value with fractions rounded to six decimals, whole ones written as whole numbers."""
-    if isinstance(value, dict):
+    kind = type(value)  # plain JSON: no subclasses
+    if kind is dict:
         return {name: _exact(inner) for name, inner in value.items()}
-    if isinstance(value, list):
+    if kind is list:
         return [_exact(inner) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _LARGEST_WHOLE:
+    if kind is int and abs(value) > _LARGEST_WHOLE:
         raise ValueError(f"{value} is too large a number for a policy")
-    return _rounded(value) if isinstance(value, float) else value
+    return _rounded(value) if kind is float else value
 
 
 def _rounded(value: float) -> int | float:
     if not abs(value) <= _LARGEST:
         raise ValueError(f"{value:g} is too large a number for a policy")
-    decimal = Decimal(repr(value)).quantize(_STEP, ROUND_HALF_EVEN)
-    return int(decimal) if decimal == decimal.to_integral_value() else float(decimal)
+    rounded = round(value, _DECIMALS)
+    return int(rounded) if rounded.is_integer() else rounded
