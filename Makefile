@@ -9,7 +9,7 @@ SERVING := --methods tuner+prior tuner tpe random --noise 0 --seeds 5
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint policy-test soak testbed-up testbed-down testbed-status bench-demo bench-load bench-search bench-tables bench-service bench-crash bench-fuzz docs lock clean
+.PHONY: help demo test unit lint policy-test soak testbed-up testbed-down testbed-status bench-demo bench-load bench-search bench-tables bench-service bench-decision bench-crash bench-fuzz docs lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ bench-tables: $(VENV)/.dev ## Measure the tables of bench/tables on real Triton,
 
 bench-service: $(VENV)/.dev ## What watching costs: 10,000 specs, 200 repositories; writes bench/results/service.json
 	@$(BIN)/python -m bench.service
+
+bench-decision: $(VENV)/.dev ## What a decision costs, in this process and by an OPA server; writes bench/results/decision.json
+	@$(BIN)/python -m bench.decision
 
 bench-crash: $(VENV)/.dev ## Kill the service 500 times on a real Gitea, resumable: half an hour; writes bench/results/crash.json
 	@$(BIN)/python -m bench.crash

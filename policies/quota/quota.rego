@@ -19,14 +19,14 @@ deny contains reason.denial("quota.unlisted", _path(resource), why, remedy) if {
 	remedy := "add the product and resource to the quota file"
 	some resource, wanted in _wanted
 	_board
-	count(_entries(resource)) == 0
+	count(_entries[resource]) == 0
 	why := sprintf("%d of %s on %s, for which there is no quota", [wanted, resource, _board])
 }
 
 deny contains reason.denial("quota.exceeded", _path(resource), why, remedy) if {
 	remedy := "use fewer replicas or another profile, or raise the quota"
 	some resource, wanted in _wanted
-	some entry in _entries(resource)
+	some entry in _entries[resource]
 	wanted > _free(entry)
 	why := sprintf(
 		"%d of %s on %s are wanted, %d of %d are free%s",
@@ -38,14 +38,14 @@ deny contains reason.denial("quota.exceeded", _path(resource), why, remedy) if {
 deny contains reason.denial("quota.uncounted", _path(resource), why, remedy) if {
 	remedy := "write plain Kubernetes YAML, or add what it holds to taken and list the file under uncounted"
 	some resource, _ in _wanted
-	some entry in _entries(resource)
+	some entry in _entries[resource]
 	some file in entry.uncounted
 	why := sprintf("it cannot be told how much of %s the file %s holds", [resource, file])
 }
 
 warn contains reason.warning("quota.last", _path(resource), why) if {
 	some resource, wanted in _wanted
-	some entry in _entries(resource)
+	some entry in _entries[resource]
 	wanted == _free(entry)
 	why := sprintf("nothing of %s on %s is left after this change", [resource, _words(entry)])
 }
@@ -57,11 +57,18 @@ _wanted[resource] := wanted if {
 
 _board := input.candidate.product if is_string(input.candidate.product)
 
-_entries(resource) := [entry |
+# A rule, not a function: worked out once.
+_entries[resource] := [entry |
 	some entry in input.quota
 	entry.resource == resource
-	entry.product in {_board, "*"}
-]
+	entry.product in _boards
+] if {
+	some resource, _ in _wanted
+}
+
+default _boards := set()
+
+_boards := {_board, "*"}
 
 _free(entry) := (entry.limit - entry.taken) - object.get(entry, "reserved", 0)
 

@@ -17,14 +17,14 @@ deny contains reason.denial("slice.product", "product", why, remedy) if {
 deny contains reason.denial("slice.unlisted", _path(resource), why, remedy) if {
 	remedy := "add the product and resource to the quota file"
 	some resource, wanted in _wanted
-	count(_entries(resource)) == 0
+	count(_entries[resource]) == 0
 	why := sprintf("the canary needs %d of %s, for which there is no quota", [wanted, resource])
 }
 
 deny contains reason.denial("slice.none", _path(resource), why, remedy) if {
 	remedy := "let fewer replicas come on top, free some, or raise the quota"
 	some resource, wanted in _wanted
-	some entry in _entries(resource)
+	some entry in _entries[resource]
 	free := (entry.limit - entry.taken) - entry.reserved
 	wanted > free
 	why := sprintf(
@@ -41,10 +41,17 @@ _wanted[resource] := wanted if {
 
 _board := input.product if is_string(input.product)
 
-_entries(resource) := [entry |
+# A rule, not a function: worked out once.
+_entries[resource] := [entry |
 	some entry in input.quota
 	entry.resource == resource
-	entry.product in {_board, "*"}
-]
+	entry.product in _boards
+] if {
+	some resource, _ in _wanted
+}
+
+default _boards := set()
+
+_boards := {_board, "*"}
 
 _path(resource) := sprintf("gpus.%s", [resource])
