@@ -1,7 +1,7 @@
 """Points at which a process of tuner kills itself: before and after each thing that it does to the outside.
 
-A folder on ``PYTHONPATH`` (``armed``) makes the interpreters of ``tuner watch`` and ``tuner campaign`` call ``arm``,
-which puts points around tuner's doors to the outside. What passes a door, and how often, nobody lists: a process that
+A folder on ``PYTHONPATH`` (``armed``) makes the interpreters of ``tuner watch`` and of campaigns, those that wait for
+one too, call ``arm``, which puts points around tuner's doors to the outside. What passes a door, and how often, nobody lists: a process that
 comes to a point which no process before it came to writes its name down, and is gone.
 """
 
@@ -24,7 +24,8 @@ _ROOT = Path(__file__).resolve().parent.parent
 _REACHED, _SHARE = "reached", "share"
 _HOOK = """\
 import sys
-if "--config" in sys.orig_argv and {"watch", "campaign"} & set(sys.orig_argv):
+asked = set(sys.orig_argv)
+if {"--config", "watch"} <= asked or {"--config", "campaign"} <= asked or "tuner.cli.standby" in asked:
     from pathlib import Path
     from bench.crash_point import arm
     arm(Path(__file__).parent)
