@@ -1,8 +1,8 @@
 """What watching costs: ``python -m bench.service`` looks at repositories of up to 10,000 specs, and at 200 of them.
 
 A quiet look is one at a branch that did not move; its cost is what it takes beyond ``git ls-remote``, which is timed
-beside it in turn. A found change is counted from the webhook to the campaign in the queue. Every run says how busy
-the machine was otherwise. Writes ``bench/results/service.json`` and ``docs/service.svg``.
+beside it in turn. A found change is counted from the webhook to the campaign in the queue; ``bench.service_push`` goes
+on from there to the first trial and the pull request, on a real Gitea. Every run says how busy the machine was otherwise. Writes ``bench/results/service.json`` and ``docs/service.svg``.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import psutil
 from sqlalchemy import func, select
 
 from bench.result import ROOT, write
+from bench.service_push import figures_of_pushes, measure_pushes
 from tuner.experience.database import sqlite_url
 from tuner.measurement.benchmark import Figure
 from tuner.repository.mirror import Mirror
@@ -57,6 +58,7 @@ def main() -> int:
             sys.stderr.write(f"{runs[-1]}\n")
         together = _together(folder / "together")
         sys.stderr.write(f"{together}\n")
+    pushes = measure_pushes()
     largest = runs[-1]
     figures = [
         Figure.of(f"quiet look beyond ls-remote, {largest['specs']:,} specs", largest["quiet_ms"], "ms", goal="<= 50"),
@@ -74,8 +76,9 @@ def main() -> int:
         Figure.of("ls-remote of the same, one after the other", together["ls_remote_s"], "s"),
         Figure.of("peak memory of the whole process", together["memory_mib"], "MiB", goal="<= 500"),
         Figure.of("memory before the service started", together["before_mib"], "MiB"),
+        *figures_of_pushes(pushes),
     ]
-    write("service", figures, [*runs, together], ["make", "bench-service"])
+    write("service", figures, [*runs, together, *pushes], ["make", "bench-service"])
     _plot(runs)
     return 0 if all(figure.met is not False for figure in figures) else 1
 

@@ -14,7 +14,17 @@ from tuner.watch.standby import Order, read_order
 
 __all__ = ["modules_of"]
 
-_NEEDED = ("tuner.cli.app", "tuner.cli.queued", "tuner.cli.wiring", "tuner.watch.heartbeat")
+_NEEDED = (
+    "tuner.cli.app",
+    "tuner.cli.queued",
+    "tuner.cli.wiring",
+    "tuner.watch.heartbeat",
+    "alembic.migration",  # the rest is read when something is first asked for
+    "kubernetes.utils.quantity",
+    "optuna.storages._rdb.models",
+    "scipy.stats",
+    "sqlalchemy.orm",
+)
 _FORGES = {
     "gitea": ("tuner.pull_request.gitea.forge", "tuner.pull_request.gitea.client"),
     "github": ("tuner.pull_request.github.forge", "tuner.pull_request.github.hub"),

@@ -221,7 +221,7 @@ class Configuration(Section):
     retention: Retention = Field(default_factory=lambda: Retention.model_validate({}), description="What is let go.")
     standby: bool = Field(
         default=True,
-        description="Keep a process ready that the next campaign begins in at once, for some 170 MiB of memory.",
+        description="Keep a process ready that the next campaign begins in at once, for some 200 MiB of memory.",
     )
     drain: Duration = Field("30s", validate_default=True, description="Time that campaigns get to stop at SIGTERM.")
 
