@@ -1,6 +1,6 @@
 """Points at which a process of tuner kills itself: before and after each thing that it does to the outside.
 
-A folder on ``PYTHONPATH`` (``armed``) makes the interpreters of ``tuner watch`` and of its campaigns, those that wait for
+A folder on ``PYTHONPATH`` (``armed``) makes the interpreters of ``tuner watch`` and of campaigns, those that wait for
 one too, call ``arm``, which puts points around tuner's doors to the outside. What passes a door, and how often, nobody
 lists: a process that comes to a point which no process before it came to writes its name down, and is gone.
 """

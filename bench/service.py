@@ -2,7 +2,8 @@
 
 A quiet look is one at a branch that did not move; its cost is what it takes beyond ``git ls-remote``, which is timed
 beside it in turn. A found change is counted from the webhook to the campaign in the queue; ``bench.service_push`` goes
-on from there to the first trial and the pull request, on a real Gitea. Every run says how busy the machine was otherwise. Writes ``bench/results/service.json`` and ``docs/service.svg``.
+on from there to the first trial and the pull request, on a real Gitea. Every run says how busy the machine was
+otherwise. Writes ``bench/results/service.json`` and ``docs/service.svg``.
 """
 
 from __future__ import annotations
