@@ -230,9 +230,12 @@ def _idle(fleet: _Fleet) -> bool:
 def _rests(service: psutil.Process) -> bool:
     """Whether its processes do nothing: the one that waits for the next campaign has read its libraries."""
     family = [service, *service.children(recursive=True)]
-    before = [sum(each.cpu_times()[:2]) for each in family]
-    time.sleep(0.5)
-    return len(family) > 1 and sum(sum(each.cpu_times()[:2]) for each in family) - sum(before) <= 0.03
+    try:
+        before = sum(sum(each.cpu_times()[:2]) for each in family)
+        time.sleep(0.5)
+        return len(family) > 1 and sum(sum(each.cpu_times()[:2]) for each in family) - before <= 0.03
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _until(what: Callable[[], bool], fleet: _Fleet) -> None:
