@@ -33,7 +33,7 @@ from testbed.gitea import gitea_server
 from tests.pull_request.gitea_host import Town
 from tuner.measurement.benchmark import Figure
 
-__all__ = ["at_random", "at_the_points", "main"]
+__all__ = ["at_random", "at_the_points", "main", "settled"]
 
 MOST = 25
 """Kills of one campaign; then it is left in peace."""
@@ -78,7 +78,7 @@ def at_random(town: Town, root: Path, seed: str, most: int = MOST) -> Run:
     with watcher.attended():
         while not watcher.ended() and watcher.kills.total() < most and time.monotonic() - began < LONGEST:
             watcher.kill_at_random(source)
-        wrong = _settled(watcher, began)
+        wrong = settled(watcher, began)
         wrong = wrong or violations(watcher)
     return _run("random", seed, dict(watcher.kills), watcher, began, wrong)
 
@@ -89,14 +89,14 @@ def at_the_points(town: Town, root: Path, share: int, shares: int = SHARES) -> R
     watcher = Watcher(make_place(town, root), armed(points, share, shares))
     began = time.monotonic()
     with watcher.attended():
-        wrong = _settled(watcher, began)
+        wrong = settled(watcher, began)
         wrong = wrong or violations(watcher)
     names = reached(points)
     run = _run("points", f"{share}/{shares}", {"point": len(names)}, watcher, began, wrong)
     return {**run, "points": list(names)}
 
 
-def _settled(watcher: Watcher, began: float) -> list[str]:
+def settled(watcher: Watcher, began: float) -> list[str]:
     """Start it again until the campaign has ended and the service drains; what keeps it from that."""
     while time.monotonic() - began < LONGEST:
         if not watcher.alive:

@@ -29,6 +29,7 @@ class Leadership:
         self._renewed = renewed
         self._term: Term | None = None
         self._failing = False
+        self._stood = time.monotonic()
         self._stop = threading.Event()
         self._settled = threading.Event()
         self._thread = threading.Thread(target=self._run, name="leader", daemon=True)
@@ -58,12 +59,13 @@ class Leadership:
 
     @property
     def failing(self) -> bool:
-        """Whether the last election could not be held, because the lease's place does not answer."""
-        return self._failing
+        """Whether the last election could not be held, or none in a lease's time: the lease's place does not answer."""
+        return self._failing or time.monotonic() - self._stood > self._seconds
 
     def _run(self) -> None:
         while not self._stop.is_set():
             self._stand()
+            self._stood = time.monotonic()
             self._settled.set()
             self._stop.wait(self._seconds * _EVERY)
 
