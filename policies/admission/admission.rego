@@ -24,13 +24,27 @@ packages contains name if some name in _made.packages
 
 _made := decision.made("admission", _known)
 
-# What data.packages lists beside these is looked up too.
-_known["accelerator"] := data.tuner.policy.accelerator
+# What data.packages lists beside these is looked up too. Of a package nothing but its say is asked for.
+_known.accelerator.deny := data.tuner.policy.accelerator.deny
 
-_known["budget"] := data.tuner.policy.budget
+# regal ignore:unresolved-reference
+_known.accelerator.warn := data.tuner.policy.accelerator.warn
 
-_known["hours"] := data.tuner.policy.hours
+_known.budget.deny := data.tuner.policy.budget.deny
 
-_known["image"] := data.tuner.policy.image
+# regal ignore:unresolved-reference
+_known.budget.warn := data.tuner.policy.budget.warn
 
-_known["team"] := data.tuner.policy.team
+_known.hours.deny := data.tuner.policy.hours.deny
+
+# regal ignore:unresolved-reference
+_known.hours.warn := data.tuner.policy.hours.warn
+
+_known.image.deny := data.tuner.policy.image.deny
+
+_known.image.warn := data.tuner.policy.image.warn
+
+_known.team.deny := data.tuner.policy.team.deny
+
+# regal ignore:unresolved-reference
+_known.team.warn := data.tuner.policy.team.warn

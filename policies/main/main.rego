@@ -24,17 +24,32 @@ packages contains name if some name in _made.packages
 
 _made := decision.made("recommendation", _known)
 
-# What data.packages lists beside these is looked up too.
-_known["change"] := data.tuner.policy.change
+# What data.packages lists beside these is looked up too. Of a package nothing but its say is asked for.
+_known.change.deny := data.tuner.policy.change.deny
 
-_known["cost"] := data.tuner.policy.cost
+_known.change.warn := data.tuner.policy.change.warn
 
-_known["evidence"] := data.tuner.policy.evidence
+_known.cost.deny := data.tuner.policy.cost.deny
 
-_known["image"] := data.tuner.policy.image
+_known.cost.warn := data.tuner.policy.cost.warn
 
-_known["quota"] := data.tuner.policy.quota
+_known.evidence.deny := data.tuner.policy.evidence.deny
 
-_known["rollback"] := data.tuner.policy.rollback
+# regal ignore:unresolved-reference
+_known.evidence.warn := data.tuner.policy.evidence.warn
 
-_known["sla"] := data.tuner.policy.sla
+_known.image.deny := data.tuner.policy.image.deny
+
+_known.image.warn := data.tuner.policy.image.warn
+
+_known.quota.deny := data.tuner.policy.quota.deny
+
+_known.quota.warn := data.tuner.policy.quota.warn
+
+_known.rollback.deny := data.tuner.policy.rollback.deny
+
+_known.rollback.warn := data.tuner.policy.rollback.warn
+
+_known.sla.deny := data.tuner.policy.sla.deny
+
+_known.sla.warn := data.tuner.policy.sla.warn

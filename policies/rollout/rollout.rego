@@ -24,11 +24,22 @@ packages contains name if some name in _made.packages
 
 _made := decision.made("rollout", _known)
 
-# What data.packages lists beside these is looked up too.
-_known["analysis"] := data.tuner.policy.analysis
+# What data.packages lists beside these is looked up too. Of a package nothing but its say is asked for.
+_known.analysis.deny := data.tuner.policy.analysis.deny
 
-_known["rollback"] := data.tuner.policy.rollback
+# regal ignore:unresolved-reference
+_known.analysis.warn := data.tuner.policy.analysis.warn
 
-_known["slice"] := data.tuner.policy.slice
+_known.rollback.deny := data.tuner.policy.rollback.deny
 
-_known["steps"] := data.tuner.policy.steps
+_known.rollback.warn := data.tuner.policy.rollback.warn
+
+_known.slice.deny := data.tuner.policy.slice.deny
+
+# regal ignore:unresolved-reference
+_known.slice.warn := data.tuner.policy.slice.warn
+
+_known.steps.deny := data.tuner.policy.steps.deny
+
+# regal ignore:unresolved-reference
+_known.steps.warn := data.tuner.policy.steps.warn

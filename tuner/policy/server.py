@@ -71,7 +71,7 @@ class OpaServer:
         process = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "sh", *command],
             cwd=folder,
-            env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},
+            env={"HOME": str(folder), "PATH": "/usr/bin:/bin", "GOGC": "800"},
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
