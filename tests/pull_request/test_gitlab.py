@@ -13,6 +13,7 @@ from tests.pull_request.faults import Fault
 from tests.pull_request.gitlab_fake import FakeGitLab, FakeMerge
 from tests.pull_request.gitlab_host import GITLAB_TOKEN, fake_gitlab, gitlab_forge
 from tests.pull_request.hosting import BRANCH
+from tuner.cli.forges import calls_left
 from tuner.errors import PermanentError, TemporaryError
 from tuner.pull_request.decision import Outcome
 from tuner.pull_request.patience import Patience
@@ -38,6 +39,13 @@ def test_retry_after_is_honoured(fake: FakeGitLab) -> None:
     assert list(gitlab_forge(fake, Patience(sleep=taken.append)).list()) == []
     assert len(taken) == 1
     assert taken[0] >= 9
+
+
+def test_what_the_server_still_allows_is_known_after_the_first_answer(fake: FakeGitLab) -> None:
+    forge = gitlab_forge(fake)
+    assert calls_left(forge) == {}
+    forge.list()
+    assert calls_left(forge) == {"core": 1999}
 
 
 def test_a_long_wait_is_left_to_the_caller(fake: FakeGitLab) -> None:

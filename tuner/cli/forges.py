@@ -39,15 +39,30 @@ def hosting_of(configuration: Configuration, watched: Watched) -> Hosting:
 
 
 def calls_left(forge: Forge) -> dict[str, int]:
-    """Calls that the forge said it still allows, by kind of call; empty where it said nothing."""
-    if forge.name != "github":
-        return {}
+    """Calls that the forge said it still allows, by kind of call; empty where it said nothing, as Gitea never does."""
+    match forge.name:
+        case "github":
+            return _left_on_github(forge)
+        case "gitlab":
+            return _left_on_gitlab(forge)
+        case _:
+            return {}
+
+
+def _left_on_github(forge: Forge) -> dict[str, int]:
     from tuner.pull_request.github.forge import GitHubForge
 
     if not isinstance(forge, GitHubForge):
         return {}
     remaining, limit = forge.hub.github.requester.rate_limiting
     return {"core": remaining} if limit > 0 else {}
+
+
+def _left_on_gitlab(forge: Forge) -> dict[str, int]:
+    from tuner.pull_request.gitlab.forge import GitLabForge
+
+    left = forge.server.calls_left if isinstance(forge, GitLabForge) else None
+    return {} if left is None else {"core": left}
 
 
 def _access(username: str, token: Secret) -> Callable[[], Access]:

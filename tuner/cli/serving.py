@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -15,6 +17,7 @@ from tuner.cli.forges import hosting_of
 from tuner.cli.queued import follow_repository
 from tuner.cli.standby import modules_of
 from tuner.cli.wiring import Settings
+from tuner.errors import UserError
 from tuner.experience.database import sqlite_url
 from tuner.repository.mirror import Mirror
 from tuner.telemetry.logs import logger
@@ -38,8 +41,22 @@ _log = logger("watch")
 
 
 def serve(config: Path, settings: Settings, trace: str = "none") -> None:
-    """Run the service until SIGTERM or SIGINT. UserError for mistakes in the configuration."""
-    configuration = load_configuration(config)
+    """Run the service until SIGTERM or SIGINT. UserError for mistakes in the configuration.
+
+    At SIGHUP the configuration is read again: what is right is drained for, as for an end, and gone on with; what is
+    wrong is told, and the service goes on with what it has.
+    """
+    configuration: Configuration | None = load_configuration(config)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # between two services, it is read anyway
+    try:
+        while configuration is not None:
+            configuration = _served(configuration, config, settings, trace)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _served(configuration: Configuration, config: Path, settings: Settings, trace: str) -> Configuration | None:
+    """Run until a signal; the configuration to go on with, where it was SIGHUP."""
     state = settings.state
     address = configuration.database.address() if configuration.database else sqlite_url(state / "watch" / "state.db")
     database = Database.open(address)
@@ -71,9 +88,10 @@ def serve(config: Path, settings: Settings, trace: str = "none") -> None:
             )
         )
         _listen(configuration, service, stack)
-        stack.enter_context(_ended_by_signals(service))
+        asked = stack.enter_context(_signals(service, config))
         service.run()
     _log.info("drained")
+    return asked.next
 
 
 def _options(settings: Settings, trace: str) -> tuple[str, ...]:
@@ -118,17 +136,46 @@ def _listen(configuration: Configuration, service: Service, stack: ExitStack) ->
         _log.info("webhooks", address=hook.listen, port=server.port)
 
 
-@contextmanager
-def _ended_by_signals(service: Service) -> Iterator[None]:
-    """The first signal drains; a second one of the same kind ends the process as it always would."""
+@dataclass(slots=True)
+class _Asked:
+    """What signals ask of a service. The first SIGTERM or SIGINT drains; a second one ends the process at once."""
 
-    def drain(number: int, _frame: FrameType | None) -> None:
+    service: Service
+    config: Path
+    ended: bool = False
+    found: Configuration | None = None
+
+    @property
+    def next(self) -> Configuration | None:
+        """What to go on with after the drain."""
+        return None if self.ended else self.found
+
+    def end(self, number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
-        service.stop()
+        self.ended = True
+        self.service.stop()
 
-    before = {number: signal.signal(number, drain) for number in (signal.SIGTERM, signal.SIGINT)}
+    def reload(self, _number: int, _frame: FrameType | None) -> None:
+        # In a thread of its own: the main one may be inside of the log, whose lock it cannot take twice.
+        threading.Thread(target=self._read, name="reload", daemon=True).start()
+
+    def _read(self) -> None:
+        try:
+            self.found = load_configuration(self.config)
+        except UserError as error:
+            _log.error("the configuration is wrong, the service goes on with what it has", reason=str(error))
+            return
+        _log.info("the configuration was read again")
+        self.service.stop()
+
+
+@contextmanager
+def _signals(service: Service, config: Path) -> Iterator[_Asked]:
+    asked = _Asked(service, config)
+    handlers = {signal.SIGTERM: asked.end, signal.SIGINT: asked.end, signal.SIGHUP: asked.reload}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -38,6 +38,8 @@ class GitLabServer:
         self.server = server
         self._one = threading.RLock()
         self._login = ""
+        self.calls_left: int | None = None
+        """Calls that the server said it still allows; None where it limits none, or has not said."""
         session = requests.Session()
         session.auth = _TokenAuth(token)
         session.hooks["response"].append(self._refuse)
@@ -66,6 +68,9 @@ class GitLabServer:
 
     def _refuse(self, answer: requests.Response, *_: Any, **__: Any) -> None:
         """What the library would wait for by itself, for as long as it likes, goes to the caller with its delay."""
+        left = answer.headers.get("RateLimit-Remaining", "")
+        if left.isdecimal():
+            self.calls_left = int(left)
         if answer.status_code == 429 or answer.status_code >= 500:
             raise refusal(self.server, answer.status_code, answer.headers, answer.text)
 
