@@ -52,12 +52,17 @@ def test_validate_names_every_mistake_with_its_place(service: Service) -> None:
     assert [problem["line"] for problem in told["problems"]] == [int(line.split(":")[1]) for line in lines]
 
 
-def test_validate_checks_policies_and_quota_too(service: Service) -> None:
+def test_validate_checks_policies_quota_and_waivers_too(service: Service) -> None:
     folder = service.root / "policies"
     folder.mkdir()
     (folder / "broken.rego").write_text("package broken\n\ndeny contains if {\n")
+    (folder / "quota.yaml").write_text("quotas: 3\n")
+    (folder / "waivers.yaml").write_text(
+        "apiVersion: tuner/v1alpha1\nkind: Waivers\nwaivers:\n  - { rule: cost, service: echo }\n"
+    )
     done = service.tuner("validate", str(service.repository / SPEC_PATH), "--policies", str(folder), expect=2)
-    assert "broken.rego:" in done.stdout
+    for place in ("broken.rego:", "quota.yaml:1:", "waivers.yaml:4:"):
+        assert place in done.stdout, "every file's mistakes are told at once"
 
 
 def test_init_writes_a_spec_that_validates(service: Service) -> None:

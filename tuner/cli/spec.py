@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +19,7 @@ from tuner.errors import Problem, UserError
 from tuner.policy.bundle import PolicyBundle
 from tuner.policy.embedded import check_policies
 from tuner.policy.quota import parse_quota
+from tuner.policy.waiver import parse_waivers
 from tuner.repository.repository import Repository
 from tuner.space.build import build_space
 from tuner.spec.find import find_specs
@@ -46,7 +49,7 @@ def schema() -> None:
 def validate(
     paths: Annotated[list[Path], typer.Argument(help="Specs, or folders with specs (tuning*.yaml).")],
     policies: Annotated[
-        Path | None, typer.Option(help="Also check the policies and the quota file in this folder.")
+        Path | None, typer.Option(help="Also check the policies, the quota and the waivers in this folder.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -73,12 +76,18 @@ def _policy_problems(folder: Path) -> tuple[Problem, ...]:
     if not folder.is_dir():
         return UserError.of("there is no such folder", "name the folder with the policies", file=str(folder)).problems
     files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    quota = files.pop("quota.yaml", None)
+    problems: list[Problem] = []
+    for name, read in (("quota.yaml", parse_quota), ("waivers.yaml", parse_waivers)):
+        if (raw := files.pop(name, None)) is not None:
+            problems += _problems_of(partial(read, raw, str(folder / name)))
+    if any(name.endswith(".rego") for name in files):
+        problems += _problems_of(lambda: check_policies(PolicyBundle.load(files)))
+    return tuple(problems)
+
+
+def _problems_of(check: Callable[[], object]) -> tuple[Problem, ...]:
     try:
-        if any(name.endswith(".rego") for name in files):
-            check_policies(PolicyBundle.load(files))
-        if quota is not None:
-            parse_quota(quota, str(folder / "quota.yaml"))
+        check()
     except UserError as error:
         return error.problems
     return ()
